@@ -1,0 +1,79 @@
+package rpc
+
+import (
+	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+)
+
+// Access says who may call a procedure. Its zero value is nobody.
+type Access uint8
+
+const (
+	// Denied is for nobody. It is what a procedure has that isn't in the table.
+	Denied Access = iota
+	// Public is for everybody, signed in or not.
+	Public
+	// User is for signed-in users.
+	User
+	// Operator is for operators.
+	Operator
+	// Sandbox is for everybody, and the procedure exists only in sandbox mode.
+	Sandbox
+)
+
+// Policy says who may call a procedure, and what is at stake.
+type Policy struct {
+	// Access says who may call it.
+	Access Access
+	// Money is true if the procedure moves money; then each of its errors says
+	// what became of the request.
+	Money bool
+	// Plumbing is true for what infrastructure calls all the time, such as
+	// health checks: its successes and failures are not logged.
+	Plumbing bool
+}
+
+// Policies is the policy of every procedure that Tillbook serves. What isn't
+// here is refused.
+var Policies = map[string]Policy{
+	authv1connect.AuthServiceRegisterProcedure:              {Access: Public},
+	authv1connect.AuthServiceVerifyPhoneProcedure:           {Access: Public},
+	authv1connect.AuthServiceResendCodeProcedure:            {Access: Public},
+	authv1connect.AuthServiceLoginProcedure:                 {Access: Public},
+	authv1connect.AuthServiceVerifyLoginProcedure:           {Access: Public},
+	authv1connect.AuthServiceRefreshProcedure:               {Access: Public},
+	authv1connect.AuthServiceLogoutProcedure:                {Access: User},
+	authv1connect.AuthServiceListSessionsProcedure:          {Access: User},
+	authv1connect.AuthServiceRevokeSessionProcedure:         {Access: User},
+	authv1connect.AuthServiceChangePasswordProcedure:        {Access: User},
+	authv1connect.AuthServiceStartPasswordResetProcedure:    {Access: Public},
+	authv1connect.AuthServiceCompletePasswordResetProcedure: {Access: Public},
+	authv1connect.AuthServiceGetMeProcedure:                 {Access: User},
+
+	walletv1connect.WalletServiceGetWalletProcedure:        {Access: User},
+	walletv1connect.WalletServiceResolveRecipientProcedure: {Access: User},
+	walletv1connect.WalletServiceTransferProcedure:         {Access: User, Money: true},
+	walletv1connect.WalletServiceGetTransactionProcedure:   {Access: User},
+	walletv1connect.WalletServiceListTransactionsProcedure: {Access: User},
+	walletv1connect.WalletServiceWatchWalletProcedure:      {Access: User},
+
+	ledgerv1connect.LedgerServiceListAssetsProcedure:      {Access: Operator},
+	ledgerv1connect.LedgerServiceCreateAssetProcedure:     {Access: Operator},
+	ledgerv1connect.LedgerServiceGetAccountProcedure:      {Access: Operator},
+	ledgerv1connect.LedgerServiceListEntriesProcedure:     {Access: Operator},
+	ledgerv1connect.LedgerServiceGetTransactionProcedure:  {Access: Operator},
+	ledgerv1connect.LedgerServicePostTransactionProcedure: {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceGetTrialBalanceProcedure: {Access: Operator},
+	ledgerv1connect.LedgerServiceVerifyProcedure:          {Access: Operator},
+
+	sandboxv1connect.SandboxServiceListMessagesProcedure: {Access: Sandbox},
+	sandboxv1connect.SandboxServiceFundProcedure:         {Access: Sandbox, Money: true},
+
+	"/grpc.health.v1.Health/Check":                                   {Access: Public, Plumbing: true},
+	"/grpc.health.v1.Health/List":                                    {Access: Public, Plumbing: true},
+	"/grpc.health.v1.Health/Watch":                                   {Access: Public, Plumbing: true},
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Access: Public, Plumbing: true},
+	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Access: Public, Plumbing: true},
+}
