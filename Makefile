@@ -1,0 +1,123 @@
+# `make run` and `make test` need Go, and PostgreSQL, which they install where
+# they can. Everything they make is in bin/, .cache/ and .tillbook/, all ignored.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# go.mod names the toolchain that is known to be safe; fetch it where that is
+# possible, and use the one that is installed where it isn't.
+export GOTOOLCHAIN := $(shell GOTOOLCHAIN=auto go version >/dev/null 2>&1 && echo auto || echo local)
+export PATH := $(CURDIR)/.cache/bin:$(PATH)
+
+# What the race detector looks at.
+RACE := ./store/... ./server/...
+# What a proto may not break.
+BASE ?= $(shell git rev-parse -q --verify origin/main || git rev-parse -q --verify main)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: build bin/grpcurl postgres ## Start a sandbox server, play the demo against it, stay up
+	@exec bin/tillbook serve --sandbox --demo
+
+.PHONY: build
+build: ## Build bin/tillbook
+	@go build -o bin/tillbook ./server/cmd/tillbook
+
+.PHONY: test
+test: postgres ## Run every test
+	@go run ./store/storetest/testserver go test ./...
+
+.PHONY: race
+race: postgres ## Run the tests of the store and the server under the race detector
+	@go run ./store/storetest/testserver go test -race $(RACE)
+
+.PHONY: lint
+lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import rules
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	staticcheck ./...
+	buf lint proto
+	buf format -d --exit-code proto
+	go test -count=1 -run 'TestImports' ./server/cmd
+	@$(MAKE) --no-print-directory breaking
+
+.PHONY: breaking
+breaking: .cache/bin/tools .cache/protovalidate ## Check that the protos break no client of the main branch
+	@if [ -z "$(BASE)" ] || ! git cat-file -e $(BASE):proto 2>/dev/null; then \
+		echo "buf breaking: no main branch with protos to compare with"; exit 0; \
+	fi; \
+	rm -rf .cache/base; mkdir -p .cache/base/.cache; \
+	git archive $(BASE) buf.yaml proto | tar -x -C .cache/base; \
+	ln -s ../../protovalidate .cache/base/.cache/protovalidate; \
+	echo buf breaking proto --against $$(git rev-parse --short $(BASE)):proto; \
+	buf breaking proto --against .cache/base/proto
+
+.PHONY: generate
+generate: .cache/bin/tools .cache/protovalidate ## Generate gen/ from the protos and store/*.sql.go from the queries
+	@buf generate
+	@sqlc generate
+
+# What exists is compared with what comes out, not with the last commit, so that
+# it can be run before committing.
+.PHONY: check-generate
+check-generate: ## Check that the generated code is what generate makes
+	@sums() { find gen store -name '*.go' | LC_ALL=C sort | xargs cksum; }; \
+	before=$$(sums); \
+	$(MAKE) --no-print-directory generate; \
+	diff <(echo "$$before") <(sums) || { echo "The generated code was stale; it is right now: commit it."; exit 1; }
+
+.PHONY: postgres
+postgres: build ## Find PostgreSQL, or install it
+	@if ! bin/tillbook find-postgres >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory install-postgres; \
+		bin/tillbook find-postgres >/dev/null; \
+	fi
+
+# Debian starts a server of its own as soon as the package is there, unless told
+# not to before; Tillbook brings up one in its own folder.
+.PHONY: install-postgres
+install-postgres:
+	@command -v apt-get >/dev/null || { bin/tillbook find-postgres; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { bin/tillbook find-postgres; exit 1; }; \
+	echo "PostgreSQL isn't installed here: installing it with apt-get."; \
+	install="$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends"; \
+	$$root apt-get -qq update; \
+	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then \
+		$$install postgresql-common >/dev/null; \
+		echo "create_main_cluster = false" | $$root tee -a /etc/postgresql-common/createcluster.conf >/dev/null; \
+	fi; \
+	$$install postgresql >/dev/null
+
+# The tools have a module of their own, so that what they depend on never meets
+# what Tillbook depends on.
+.PHONY: tools
+tools: .cache/bin/tools bin/grpcurl ## Build the tools that the other targets use
+
+.cache/bin/tools: tools.mod tools.sum
+	@echo "Building the tools (once; takes some minutes)"
+	@mkdir -p .cache/bin
+	@CGO_ENABLED=0 go build -modfile=tools.mod -o .cache/bin/ tool
+	@touch $@
+
+bin/grpcurl: tools.mod tools.sum
+	@CGO_ENABLED=0 go build -modfile=tools.mod -o $@ github.com/fullstorydev/grpcurl/cmd/grpcurl
+	@touch $@
+
+# The protos that ours import, from the Go module that carries them.
+PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
+.PHONY: .cache/protovalidate
+.cache/protovalidate:
+	@mkdir -p .cache
+	@dir=$$(go mod download -json $(PROTOVALIDATE) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p'); \
+	[ -n "$$dir" ] || { echo "$(PROTOVALIDATE) can't be downloaded."; exit 1; }; \
+	ln -sfn "$$dir/proto/protovalidate" $@
+
+.PHONY: clean
+clean: ## Remove what was built; never the data
+	@rm -rf bin .cache
