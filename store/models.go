@@ -10,10 +10,37 @@ import (
 	"github.com/google/uuid"
 )
 
+type Challenge struct {
+	ID          uuid.UUID
+	Purpose     string
+	PhoneNumber string
+	UserID      *uuid.UUID
+	// The name that a pending registration asks for.
+	Username     *string
+	PasswordHash *string
+	DeviceName   string
+	// HMAC-SHA256 over purpose, id and code; random for a decoy.
+	CodeHash []byte
+	// Codes tried, counted before they are compared; at most 5.
+	Tries      int16
+	Sends      int16
+	CreateTime time.Time
+	ResendTime time.Time
+	ExpireTime time.Time
+	UseTime    *time.Time
+}
+
 type Operator struct {
 	ID         uuid.UUID
 	Name       string
 	CreateTime time.Time
+}
+
+type RefreshToken struct {
+	// SHA-256 over the token of 256 bits.
+	TokenHash  []byte
+	SessionID  uuid.UUID
+	Generation int32
 }
 
 type SandboxMessage struct {
@@ -21,4 +48,40 @@ type SandboxMessage struct {
 	PhoneNumber string
 	Text        string
 	CreateTime  time.Time
+}
+
+type ServerKey struct {
+	ID uuid.UUID
+	// sign: Ed25519, for access tokens; mac: HMAC-SHA256, for codes and refresh tokens.
+	Kind       string
+	PublicKey  []byte
+	SealedKey  []byte
+	CreateTime time.Time
+	// From when on the key makes new signatures; it is published before.
+	UseTime time.Time
+}
+
+type Session struct {
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	DeviceID   *uuid.UUID
+	DeviceName string
+	// The generation of the newest refresh token; the first has 0.
+	Generation      int32
+	CreateTime      time.Time
+	LastRefreshTime time.Time
+	ExpireTime      time.Time
+	RevokeTime      *time.Time
+	RevokeReason    *string
+}
+
+type User struct {
+	ID uuid.UUID
+	// E.164, such as +628123456789.
+	PhoneNumber string
+	Username    string
+	// argon2id in the PHC string format.
+	PasswordHash string
+	PasswordTime time.Time
+	CreateTime   time.Time
 }

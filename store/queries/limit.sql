@@ -1,0 +1,32 @@
+-- TakeToken takes one token out of a bucket: it moves the theoretical arrival
+-- time on by one step, unless that is later than latest. No row means that the
+-- bucket is empty; nothing changed then.
+-- name: TakeToken :one
+INSERT INTO rate_limits AS r (key, tat)
+VALUES (@key, sqlc.arg(now)::timestamptz + sqlc.arg(step_us)::bigint * interval '1 microsecond')
+ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
+   SET tat = greatest(r.tat, sqlc.arg(now)::timestamptz) + sqlc.arg(step_us)::bigint * interval '1 microsecond'
+ WHERE r.tat <= sqlc.arg(latest)::timestamptz
+RETURNING tat;
+
+-- name: GetBucketTime :one
+SELECT tat FROM rate_limits WHERE key = @key;
+
+-- ReturnToken puts one token back.
+-- name: ReturnToken :exec
+UPDATE rate_limits
+   SET tat = tat - sqlc.arg(step_us)::bigint * interval '1 microsecond'
+ WHERE key = @key;
+
+-- name: DeleteBucket :exec
+DELETE FROM rate_limits WHERE key = @key;
+
+-- DeleteFullBuckets forgets buckets that are full again, which is what a missing
+-- row means.
+-- name: DeleteFullBuckets :execrows
+DELETE FROM rate_limits
+ WHERE key IN (SELECT r.key
+                 FROM rate_limits AS r
+                WHERE r.tat < @now::timestamptz
+                LIMIT @max_rows
+                  FOR UPDATE SKIP LOCKED);
