@@ -106,6 +106,7 @@ CREATE TABLE more_entries (
     version        bigint         NOT NULL,
     transaction_id uuid           NOT NULL,
     position       smallint       NOT NULL,
+    create_time    timestamptz    NOT NULL,
     amount         numeric(38, 0) NOT NULL,
     balance        numeric(38, 0) NOT NULL,
     CONSTRAINT more_entries_pkey PRIMARY KEY (account_id, version),
@@ -117,15 +118,49 @@ GRANT SELECT, INSERT ON more_entries TO tillbook_app;
 -- ordered by version, merges three index scans.
 CREATE VIEW account_entries AS
     SELECT a_account AS account_id, a_version AS version, id AS transaction_id,
-           a_amount AS amount, a_balance AS balance
+           create_time, a_amount AS amount, a_balance AS balance
       FROM transactions
     UNION ALL
-    SELECT b_account, b_version, id, b_amount, b_balance
+    SELECT b_account, b_version, id, create_time, b_amount, b_balance
       FROM transactions
     UNION ALL
-    SELECT account_id, version, transaction_id, amount, balance
+    SELECT account_id, version, transaction_id, create_time, amount, balance
       FROM more_entries;
 GRANT SELECT ON account_entries TO tillbook_app;
+
+-- The version that an account had just before the position (at, before_id) in
+-- time: the number of its entries that come earlier. Times never decrease along
+-- versions, so halving finds it in a number of look-ups that grows with the
+-- logarithm of the history.
+-- +goose StatementBegin
+CREATE FUNCTION account_version_before(account bigint, at timestamptz, before_id uuid)
+    RETURNS bigint
+    LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    low    bigint := 0;
+    high   bigint;
+    middle bigint;
+    entry  record;
+BEGIN
+    SELECT a.version INTO high FROM accounts a WHERE a.id = account;
+    middle := high; -- the newest first: most often all entries come earlier
+    WHILE low < high LOOP
+        SELECT e.create_time, e.transaction_id INTO entry
+          FROM account_entries e
+         WHERE e.account_id = account AND e.version = middle;
+        IF (entry.create_time, entry.transaction_id) < (at, before_id) THEN
+            low := middle;
+        ELSE
+            high := middle - 1;
+        END IF;
+        middle := (low + high + 1) / 2;
+    END LOOP;
+    RETURN low;
+END
+$$;
+-- +goose StatementEnd
+GRANT EXECUTE ON FUNCTION account_version_before TO tillbook_app;
 
 -- What happened, written in the transaction in which it happened. Readers
 -- follow it by xid, up to the horizon pg_snapshot_xmin(pg_current_snapshot()):
@@ -143,6 +178,7 @@ GRANT SELECT, INSERT ON events TO tillbook_app;
 
 -- +goose Down
 DROP TABLE events;
+DROP FUNCTION account_version_before;
 DROP VIEW account_entries;
 DROP TABLE more_entries;
 DROP TABLE transactions;

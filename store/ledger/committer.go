@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// committer runs batches, one at a time.
+type committer struct {
+	l     *Ledger
+	calls []*call // of the batch being gathered; reused
+}
+
+func newCommitter(l *Ledger) *committer {
+	return &committer{l: l, calls: make([]*call, 0, l.cfg.MaxBatch)}
+}
+
+// run executes batches until the queue is closed and empty.
+func (c *committer) run() {
+	for first := range c.l.queue {
+		c.gather(first)
+		if len(c.calls) > 0 {
+			c.l.stats.batch(len(c.calls))
+			c.settle(c.calls)
+		}
+	}
+}
+
+// gather takes what waits, without waiting for more, and drops calls whose
+// callers gave up.
+func (c *committer) gather(first *call) {
+	c.calls = c.calls[:0]
+	for next, ok := first, true; ok; {
+		if next.start() {
+			next.deadline = time.Now().Add(c.l.cfg.Patience)
+			c.calls = append(c.calls, next)
+		}
+		if len(c.calls) == cap(c.calls) {
+			return
+		}
+		select {
+		case next, ok = <-c.l.queue:
+		default:
+			return
+		}
+	}
+}
+
+// settle brings every call to its outcome or parks it. It attempts the batch
+// until it succeeds or the calls' deadline passes, and in halves if PostgreSQL
+// refuses it twice.
+func (c *committer) settle(calls []*call) {
+	var refused int
+	var skip bool
+	for attempt := 0; ; attempt++ {
+		stuck, err := c.attempt(calls, skip)
+		if err == nil {
+			c.l.park(stuck)
+			return
+		}
+		c.l.stats.retried(sqlState(err))
+		skip = skip || lockedElsewhere(err)
+		if wantsSplit(err) {
+			refused++
+		}
+		switch {
+		case refused >= 2 && len(calls) > 1:
+			half := len(calls) / 2
+			c.settle(calls[:half])
+			c.settle(calls[half:])
+			return
+		case refused >= 2, time.Now().After(calls[0].deadline):
+			c.l.giveUp(calls, err)
+			return
+		}
+		time.Sleep(backoff(attempt))
+	}
+}
+
+// backoff grows from a millisecond to a quarter of a second, with full jitter.
+func backoff(attempt int) time.Duration {
+	return rand.N(min(time.Millisecond<<min(attempt, 8), 250*time.Millisecond)) + 1
+}
+
+// attempt runs calls as one database transaction and finishes them, or returns
+// an error and finishes none. With skip it passes over accounts that another
+// session has locked and returns the calls that need one. It marks the calls
+// that may have been executed without our hearing of it.
+func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error) {
+	// Detached from the callers: a cancelled call must not cut a COMMIT short.
+	ctx, cancel := context.WithTimeout(context.Background(), c.l.cfg.Patience)
+	defer cancel()
+	ctx, end := c.trace(ctx, calls)
+	defer func() { end(err) }()
+
+	conn, err := c.l.writers.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	defer conn.Release() // closes the connection if a transaction is still open
+
+	b, err := lock(ctx, conn.Conn(), calls, skip)
+	if err != nil {
+		return nil, err
+	}
+	if skip {
+		calls, stuck = b.divide(calls)
+	}
+	verdicts := b.decideAll(calls)
+	if err := c.write(ctx, conn.Conn(), b); err != nil {
+		return nil, err
+	}
+	c.announce(calls, b, verdicts)
+	return stuck, nil
+}
+
+// write commits what the batch made, if anything, and marks its calls if the
+// answer doesn't come.
+func (c *committer) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
+	if len(b.made) == 0 {
+		_, err := conn.Exec(ctx, rollback)
+		return err
+	}
+	err := write(ctx, conn, b, c.l.replica)
+	if err == nil || definitelyNotCommitted(err) {
+		return err
+	}
+	c.l.stats.lost.Add(1)
+	for i, call := range b.calls {
+		call.maybeExecuted, call.attempted = true, b.made[i].ID
+	}
+	return err
+}
+
+// announce tells callers and watchers what was committed.
+func (c *committer) announce(calls []*call, b *batch, verdicts []verdict) {
+	c.l.stats.committed(len(b.made))
+	c.l.feed.committed(b)
+	for i, v := range verdicts {
+		switch {
+		case v.err != nil:
+			c.l.stats.refused.Add(1)
+			calls[i].finish(outcome{err: v.err})
+		case v.replay != uuid.Nil:
+			own := v.replay == calls[i].attempted
+			if !own {
+				c.l.stats.replayed.Add(1)
+			}
+			calls[i].finish(outcome{existing: v.replay, own: own})
+		default:
+			calls[i].finish(outcome{made: b.made[v.made]})
+		}
+	}
+}
+
+// trace starts the batch's span, linked to the spans of the calls in it.
+func (c *committer) trace(ctx context.Context, calls []*call) (context.Context, func(error)) {
+	if c.l.tracer == nil {
+		return ctx, func(error) {}
+	}
+	links := make([]trace.Link, 0, len(calls))
+	for _, call := range calls {
+		if sc := trace.SpanContextFromContext(call.ctx); sc.IsSampled() {
+			links = append(links, trace.Link{SpanContext: sc})
+		}
+	}
+	ctx, span := c.l.tracer.Start(ctx, "ledger.batch", trace.WithLinks(links...),
+		trace.WithAttributes(attribute.Int("ledger.batch.size", len(calls))))
+	return ctx, func(err error) {
+		if err != nil {
+			span.SetAttributes(attribute.String("error.type", sqlState(err)))
+		}
+		span.End()
+	}
+}
+
+// giveUp tells callers that their commands could not be settled.
+func (l *Ledger) giveUp(calls []*call, err error) {
+	l.cfg.Logger.Error("the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
+	for _, call := range calls {
+		if call.maybeExecuted {
+			l.stats.unknown.Add(1)
+			call.finish(outcome{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)})
+			continue
+		}
+		call.finish(outcome{err: fmt.Errorf("%w: %w", ErrUnavailable, err)})
+	}
+}

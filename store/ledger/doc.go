@@ -1,0 +1,54 @@
+// Package ledger is Tillbook's double-entry ledger on PostgreSQL: accounts,
+// transactions that balance, and the committer that makes them fast.
+//
+// # The books
+//
+// An [Account] holds one asset. A transaction is a set of postings that sum to
+// zero for each asset; each posting becomes an [Entry] in its account's
+// history, numbered 1, 2, 3 … without gaps and carrying the balance that it led
+// to. The account's version is the number of its newest entry. So a lost, added
+// or doubled entry can be seen, the balance at any time is found by halving,
+// and a reader who knows the version that it saw last can go on from there
+// without missing or repeating anything. Entries and transactions are never
+// changed or deleted: the role that serves traffic has no right to.
+//
+// An account with a floor never has less available than that, whatever happens
+// at once; accounts without one stand for the world outside, and their negative
+// balance is what the world has paid in.
+//
+// # The committer
+//
+// A payment in a database transaction of its own costs two or three commits'
+// worth of round trips, and a popular account admits one at a time. Here all
+// payments that wait are taken together and run as one database transaction of
+// two round trips: the first locks their accounts in the order of their ids and
+// then reads their idempotency keys; Go then decides each [Command] in turn,
+// each seeing what those before it did; the second writes everything and
+// commits. While one batch commits the next one gathers, so nothing waits for a
+// batch to fill, and a hot account is locked once a batch.
+//
+// A Command's Decide function is pure: it gets the locked rows and returns the
+// postings or a refusal. It may run several times, since a batch that fails (on
+// a unique violation, a deadlock, a lost connection) is run again, in halves if
+// need be, so that one bad command never fails its neighbours.
+//
+// # Exactly once
+//
+// Every command carries a key, stored with a fingerprint of the request in the
+// transaction's own row. A key that was used executes nothing and gives the
+// first result. When the answer to a COMMIT is lost the outcome is unknown; the
+// batch is then simply run again on a new connection. Its first round trip
+// waits for the locks that the lost one may still hold, so when it reads the
+// keys the question is settled: what was committed is found and what was not is
+// executed. Only if that can't be had in time does the caller get
+// [ErrOutcomeUnknown], and its retry with the same key settles it then.
+//
+// # What follows the books
+//
+// Each commit leaves one row in the table events that says which transactions
+// it made; their ids are consecutive. Readers follow that table up to the
+// snapshot horizon, below which nothing can commit any more. [Ledger.Watch]
+// does so to tell a user's streams on any replica that there is something new.
+//
+// [Verify] proves all of the above from the rows.
+package ledger

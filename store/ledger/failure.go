@@ -1,0 +1,47 @@
+package ledger
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// sqlState returns the SQLSTATE of an error from PostgreSQL, or "connection".
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return "connection"
+}
+
+// definitelyNotCommitted tells whether a failed write surely left nothing
+// behind: PostgreSQL refused a statement and lives on, or nothing was sent. A
+// session that is being ended may have committed before.
+func definitelyNotCommitted(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Severity == "ERROR"
+	}
+	return errors.Is(err, errNotCommitted) || pgconn.SafeToRetry(err)
+}
+
+// lockedElsewhere tells whether a lock could not be had in time.
+func lockedElsewhere(err error) bool { return sqlState(err) == "55P03" }
+
+// wantsSplit tells whether a failure may lie in one of the commands, so that
+// its neighbours do better without it. Locks, deadlocks, lost connections and a
+// server that starts, stops, is full or read-only are nobody's fault.
+func wantsSplit(err error) bool {
+	state := sqlState(err)
+	if state == "connection" || errors.Is(err, errNotReplicated) {
+		return false
+	}
+	for _, class := range []string{"08", "25", "40", "53", "55P03", "57", "58", "XX"} {
+		if strings.HasPrefix(state, class) {
+			return false
+		}
+	}
+	return true
+}

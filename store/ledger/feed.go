@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Subscription tells its holder that something of an owner has changed.
+type Subscription struct {
+	feed  *feed
+	owner string
+	wake  chan struct{}
+}
+
+// C receives after something changed: an entry was committed in one of the
+// owner's accounts, or an account was opened, on this replica or another. Calls
+// coalesce, so the receiver looks at the accounts' versions to see what is new;
+// it may find nothing.
+func (s *Subscription) C() <-chan struct{} { return s.wake }
+
+// Close ends the subscription.
+func (s *Subscription) Close() { s.feed.remove(s) }
+
+// Watch subscribes to all accounts whose codes begin with owner, such as
+// "user/usr_…/". Subscribe before reading the accounts: then nothing falls in
+// between. An owner is the first two parts of a code and the slash behind them.
+func (l *Ledger) Watch(owner string) *Subscription {
+	s := &Subscription{feed: l.feed, owner: owner, wake: make(chan struct{}, 1)}
+	l.feed.add(s)
+	return s
+}
+
+// ownerOf returns the first two parts of an account code, with the slash.
+func ownerOf(code string) string {
+	first := strings.IndexByte(code, '/')
+	if first < 0 {
+		return code
+	}
+	second := strings.IndexByte(code[first+1:], '/')
+	if second < 0 {
+		return code
+	}
+	return code[:first+1+second+1]
+}
+
+// feed wakes subscriptions after commits of this ledger, at once, and of
+// others, by following the events. While nobody watches it does nothing.
+type feed struct {
+	l        *Ledger
+	watchers atomic.Int64  // how many subscriptions there are
+	arrived  chan struct{} // a first subscription came
+
+	mu      sync.Mutex
+	byOwner map[string]map[*Subscription]struct{}
+}
+
+func newFeed(l *Ledger) *feed {
+	return &feed{l: l, arrived: make(chan struct{}, 1), byOwner: make(map[string]map[*Subscription]struct{})}
+}
+
+func (f *feed) add(s *Subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byOwner[s.owner] == nil {
+		f.byOwner[s.owner] = make(map[*Subscription]struct{})
+	}
+	f.byOwner[s.owner][s] = struct{}{}
+	if f.watchers.Add(1) == 1 {
+		signal(f.arrived)
+	}
+}
+
+func (f *feed) remove(s *Subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.byOwner[s.owner][s]; !ok {
+		return
+	}
+	delete(f.byOwner[s.owner], s)
+	if len(f.byOwner[s.owner]) == 0 {
+		delete(f.byOwner, s.owner)
+	}
+	f.watchers.Add(-1)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// wake tells the subscriptions of these accounts' owners.
+func (f *feed) wake(codes []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, code := range codes {
+		for s := range f.byOwner[ownerOf(code)] {
+			signal(s.wake)
+		}
+	}
+}
+
+// wakeAll tells everybody to look for themselves.
+func (f *feed) wakeAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, subscriptions := range f.byOwner {
+		for s := range subscriptions {
+			signal(s.wake)
+		}
+	}
+}
+
+// committed wakes those who watch what a batch of this ledger changed.
+func (f *feed) committed(b *batch) {
+	if f.watchers.Load() == 0 {
+		return
+	}
+	codes := make([]string, 0, len(b.accounts))
+	for _, a := range b.accounts {
+		if a.changed {
+			codes = append(codes, a.Code)
+		}
+	}
+	f.wake(codes)
+}
+
+// opened wakes those who watch the owner of a new account.
+func (f *feed) opened(code string) {
+	if f.watchers.Load() > 0 {
+		f.wake([]string{code})
+	}
+}
+
+// run follows the events of other ledgers until ctx ends.
+func (f *feed) run(ctx context.Context) {
+	var follow *follower // nil while nobody watches
+	tick := time.NewTicker(f.l.cfg.PollInterval)
+	defer tick.Stop()
+	for {
+		if f.watchers.Load() == 0 {
+			follow = nil
+			select {
+			case <-ctx.Done():
+				return
+			case <-f.arrived:
+			}
+			continue
+		}
+		if follow == nil {
+			follow = newFollower(f.l)
+		}
+		began := follow.started()
+		if err := follow.poll(ctx, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
+			f.l.cfg.Logger.Warn("following the events failed; trying again", "error", err)
+		}
+		if !began && follow.started() {
+			// Something may have been committed after a watcher looked and
+			// before the moment from which the follower reads.
+			f.wakeAll()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config tunes a Ledger. The zero value works.
+type Config struct {
+	// Committers is how many batches run at once. Default 1; more gain nothing
+	// where PostgreSQL shares the machine.
+	Committers int
+	// MaxBatch is the most commands in a batch. Default 512, at most 4096.
+	MaxBatch int
+	// QueueSize is how many commands may wait; further ones fail with
+	// ErrOverloaded. Default 8192.
+	QueueSize int
+	// Patience is how long a batch is retried while the database fails, before
+	// its callers are told. Default 8 s.
+	Patience time.Duration
+	// CacheSize is how many accounts' numbers are remembered. Default 200,000,
+	// about 40 MB.
+	CacheSize int
+	// PollInterval is how often other replicas' commits are looked for while
+	// anybody watches. Default 50 ms.
+	PollInterval time.Duration
+	// TracerProvider makes a span for each batch, linked to the calls in it.
+	// Default: nothing is traced.
+	TracerProvider trace.TracerProvider
+	// Logger gets what an operator should know. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.Committers, 1)
+	setDefault(&c.MaxBatch, 512)
+	c.MaxBatch = min(c.MaxBatch, 4096)
+	setDefault(&c.QueueSize, 8192)
+	setDefault(&c.Patience, 8*time.Second)
+	setDefault(&c.CacheSize, 200_000)
+	setDefault(&c.PollInterval, 50*time.Millisecond)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Ledger reads and changes the books of one database. It is safe for
+// concurrent use. Any number of Ledgers, in any number of processes, may work
+// on one database.
+type Ledger struct {
+	pool    *pgxpool.Pool // reads
+	writers *pgxpool.Pool // the committers' own connections
+	cfg     Config
+	replica uuid.UUID // tells this ledger's commits from others' in the events
+	assets  assets
+	refs    *lru.Cache[string, accountRef]
+	feed    *feed
+	stats   stats
+	tracer  trace.Tracer // nil if nothing is traced
+
+	mu     sync.RWMutex // guards closed against sends to queue
+	closed bool
+	queue  chan *call
+	parked chan *call
+
+	committers sync.WaitGroup // those that serve the queue
+	others     sync.WaitGroup // the one that serves parked, and the feed
+	stop       context.CancelFunc
+}
+
+// lockTimeout bounds a batch's wait for accounts that another session has
+// locked. Batches hold locks for milliseconds; what takes longer is parked.
+const lockTimeout = "1s"
+
+// New returns a ledger on the database of pool. It opens connections of its own
+// with pool's settings, one a committer, so that reads can't starve payments.
+// Close ends it.
+func New(pool *pgxpool.Pool, cfg Config) *Ledger {
+	cfg.setDefaults()
+	ctx, stop := context.WithCancel(context.Background())
+	refs, err := lru.New[string, accountRef](cfg.CacheSize)
+	if err != nil {
+		panic(err) // only for a size that setDefaults doesn't let through
+	}
+	l := &Ledger{
+		pool:    pool,
+		cfg:     cfg,
+		replica: uuid.New(),
+		assets:  assets{pool: pool},
+		refs:    refs,
+		queue:   make(chan *call, cfg.QueueSize),
+		parked:  make(chan *call, cfg.QueueSize),
+		stop:    stop,
+	}
+	if cfg.TracerProvider != nil {
+		l.tracer = cfg.TracerProvider.Tracer("github.com/tillbook/tillbook/store/ledger")
+	}
+	l.writers = newWriters(pool, cfg)
+	l.feed = newFeed(l)
+	l.others.Go(func() { l.feed.run(ctx) })
+	l.others.Go(func() { newCommitter(l).attend() })
+	for range cfg.Committers {
+		l.committers.Go(func() { newCommitter(l).run() })
+	}
+	return l
+}
+
+// newWriters returns a pool for the committers: the same server and role as
+// pool, but with amounts sent in binary, bounded waits for locks, and notices
+// kept, since one of them says that a commit may not be replicated.
+func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
+	config := pool.Config()
+	config.MaxConns = int32(cfg.Committers) + 1 // the other one serves parked calls
+	config.MinConns = 0
+	config.ConnConfig.RuntimeParams["lock_timeout"] = lockTimeout
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "0" // must never hit a COMMIT
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
+	config.ConnConfig.OnNotice = noteWarning
+	after := config.AfterConnect
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		registerAmount(conn)
+		if after != nil {
+			return after(ctx, conn)
+		}
+		return nil
+	}
+	writers, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		panic(err) // only for a config that pool itself would have refused
+	}
+	return writers
+}
+
+// commitWarning is the key under which a connection remembers that its last
+// COMMIT came back with a warning.
+const commitWarning = "tillbook.commit_warning"
+
+// noteWarning remembers warning 01000: PostgreSQL committed, but gave up
+// waiting for a standby, so a failover may lose it.
+func noteWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
+	if notice.Code == "01000" {
+		conn.CustomData()[commitWarning] = true
+	}
+}
+
+// Close executes what is queued, refuses what comes later with ErrClosed, ends
+// all watches and closes the ledger's own connections.
+func (l *Ledger) Close() {
+	l.mu.Lock()
+	already := l.closed
+	l.closed = true
+	if !already {
+		close(l.queue)
+	}
+	l.mu.Unlock()
+	l.committers.Wait()
+	if !already {
+		close(l.parked)
+		l.stop()
+	}
+	l.others.Wait()
+	l.writers.Close()
+}

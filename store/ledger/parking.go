@@ -1,0 +1,100 @@
+package ledger
+
+import (
+	"errors"
+	"time"
+)
+
+var errAccountLocked = errors.New("an account is locked by another session")
+
+// park sets calls aside whose accounts another session has locked, so that
+// their neighbours need not wait for them.
+func (l *Ledger) park(calls []*call) {
+	for i, c := range calls {
+		select {
+		case l.parked <- c:
+		default:
+			l.giveUp(calls[i:], errAccountLocked)
+			return
+		}
+	}
+}
+
+// attend tries parked calls again, passing over what is still locked, until
+// they succeed or their deadline passes. It ends when parked is closed and
+// empty.
+func (c *committer) attend() {
+	var calls []*call
+	for attempt := 0; ; attempt++ {
+		calls = c.collect(calls)
+		if len(calls) == 0 {
+			return
+		}
+		stuck, err := c.attempt(calls, true)
+		switch {
+		case err == nil:
+			if len(stuck) < len(calls) {
+				attempt = 0
+			}
+			err = errAccountLocked
+		case wantsSplit(err) && len(calls) > 1:
+			// One at a time, so that only the one at fault fails.
+			for i := range calls {
+				c.settle(calls[i : i+1])
+			}
+			stuck = nil
+		case wantsSplit(err):
+			c.l.giveUp(calls, err)
+			stuck = nil
+		default:
+			c.l.stats.retried(sqlState(err))
+			stuck = calls
+		}
+		calls = c.l.dropLate(stuck, err)
+		if len(calls) > 0 {
+			time.Sleep(backoff(attempt))
+		}
+	}
+}
+
+// collect adds newly parked calls to those still waiting. If there are none it
+// waits for one; it returns none only when there will be no more.
+func (c *committer) collect(calls []*call) []*call {
+	calls = append(make([]*call, 0, len(calls)+1), calls...)
+	if len(calls) == 0 {
+		first, ok := <-c.l.parked
+		if !ok {
+			return nil
+		}
+		calls = append(calls, first)
+	}
+	for len(calls) < c.l.cfg.MaxBatch {
+		select {
+		case next, ok := <-c.l.parked:
+			if !ok {
+				return calls
+			}
+			calls = append(calls, next)
+		default:
+			return calls
+		}
+	}
+	return calls
+}
+
+// dropLate gives up on calls whose deadline has passed and returns the others.
+func (l *Ledger) dropLate(calls []*call, err error) []*call {
+	now := time.Now()
+	var late, rest []*call
+	for _, c := range calls {
+		if now.After(c.deadline) {
+			late = append(late, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	if len(late) > 0 {
+		l.giveUp(late, err)
+	}
+	return rest
+}
