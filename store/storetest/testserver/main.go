@@ -1,0 +1,79 @@
+// Command testserver runs another command beside a PostgreSQL server made for
+// tests, and ends with that command's exit code:
+//
+//	go run ./store/storetest/testserver -- go test ./...
+//
+// The command finds the server in TILLBOOK_TEST_DATABASE_URL. If that is set
+// already, testserver starts none.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/tillbook/tillbook/store/embedded"
+	"github.com/tillbook/tillbook/store/storetest"
+)
+
+func main() {
+	code, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(args []string) (code int, err error) {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return 2, errors.New("name the command to run: testserver -- go test ./...")
+	}
+	// At a terminal the command gets Ctrl-C by itself and is waited for; what is
+	// sent to this process alone is passed on.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if os.Getenv(storetest.URLVariable) == "" {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		server, err := embedded.StartTemporary(ctx, embedded.Options{Settings: storetest.Settings()})
+		if err != nil {
+			return 1, err
+		}
+		defer func() { err = errors.Join(err, server.Stop(context.Background())) }()
+		if err := os.Setenv(storetest.URLVariable, server.URL()); err != nil {
+			return 1, err
+		}
+	}
+	return runCommand(args, signals)
+}
+
+func runCommand(args []string, signals <-chan os.Signal) (int, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return 1, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			_ = cmd.Process.Signal(s)
+		case err := <-ended:
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				return max(exit.ExitCode(), 1), nil
+			}
+			return 0, err
+		}
+	}
+}
