@@ -559,11 +559,11 @@ var File_tillbook_ledger_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_tillbook_ledger_v1_ledger_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftillbook/ledger/v1/ledger.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/money/v1/money.proto\"\x83\x01\n" +
+	"\x1ftillbook/ledger/v1/ledger.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/money/v1/money.proto\"\x9c\x01\n" +
 	"\x05Asset\x120\n" +
 	"\x04code\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Z][A-Z0-9]{1,11}$R\x04code\x12%\n" +
-	"\bexponent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x12(\x00R\bexponent\x12!\n" +
-	"\anetwork\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18 R\anetwork\"\xbe\x02\n" +
+	"\bexponent\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x12(\x00R\bexponent\x12:\n" +
+	"\anetwork\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{0,31})?$R\anetwork\"\xbe\x02\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x122\n" +
 	"\abalance\x18\x02 \x01(\v2\x18.tillbook.money.v1.MoneyR\abalance\x12,\n" +
@@ -572,9 +572,9 @@ const file_tillbook_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x05floor\x18\x05 \x01(\v2\x18.tillbook.money.v1.MoneyR\x05floor\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x8f\x01\n" +
-	"\aPosting\x12J\n" +
-	"\aaccount\x18\x01 \x01(\tB0\xbaH-r+2)^[a-z][a-z0-9_-]*(/[A-Za-z0-9_.-]+){1,7}$R\aaccount\x128\n" +
+	"createTime\"\x92\x01\n" +
+	"\aPosting\x12M\n" +
+	"\aaccount\x18\x01 \x01(\tB3\xbaH0r.\x18\xc8\x012)^[a-z][a-z0-9_-]*(/[A-Za-z0-9_.-]+){1,7}$R\aaccount\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x90\x02\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +

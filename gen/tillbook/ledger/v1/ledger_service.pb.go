@@ -547,7 +547,8 @@ type PostTransactionRequest struct {
 	// The postings; they sum to zero for each asset, and each account appears
 	// once.
 	Postings []*Posting `protobuf:"bytes,2,rep,name=postings,proto3" json:"postings,omitempty"`
-	// Why it is posted; kept with the transaction and shown in histories.
+	// Why it is posted, at most 140 characters on one line; kept with the
+	// transaction and shown in histories.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -868,17 +869,15 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x12CreateAssetRequest\x127\n" +
 	"\x05asset\x18\x01 \x01(\v2\x19.tillbook.ledger.v1.AssetB\x06\xbaH\x03\xc8\x01\x01R\x05asset\"F\n" +
 	"\x13CreateAssetResponse\x12/\n" +
-	"\x05asset\x18\x01 \x01(\v2\x19.tillbook.ledger.v1.AssetR\x05asset\"m\n" +
-	"\x11GetAccountRequest\x12\x1e\n" +
-	"\x04code\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04code\x128\n" +
+	"\x05asset\x18\x01 \x01(\v2\x19.tillbook.ledger.v1.AssetR\x05asset\"w\n" +
+	"\x11GetAccountRequest\x12(\n" +
+	"\x04code\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]*$R\x04code\x128\n" +
 	"\n" +
 	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"K\n" +
 	"\x12GetAccountResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.tillbook.ledger.v1.AccountR\aaccount\"\x8c\x01\n" +
-	"\x12ListEntriesRequest\x12$\n" +
-	"\aaccount\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\aaccount\x12'\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.tillbook.ledger.v1.AccountR\aaccount\"\x96\x01\n" +
+	"\x12ListEntriesRequest\x12.\n" +
+	"\aaccount\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]*$R\aaccount\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -889,13 +888,12 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x15GetTransactionRequest\x12@\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\"[\n" +
 	"\x16GetTransactionResponse\x12A\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\xc0\x01\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\xcb\x01\n" +
 	"\x16PostTransactionRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12C\n" +
 	"\bpostings\x18\x02 \x03(\v2\x1b.tillbook.ledger.v1.PostingB\n" +
-	"\xbaH\a\x92\x01\x04\b\x02\x10dR\bpostings\x12\"\n" +
-	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x8c\x01R\x06reason\"\\\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10dR\bpostings\x12-\n" +
+	"\x06reason\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x8c\x012\t^\\P{Cc}*$R\x06reason\"\\\n" +
 	"\x17PostTransactionResponse\x12A\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\x18\n" +
 	"\x16GetTrialBalanceRequest\"U\n" +

@@ -218,7 +218,7 @@ type TransferRequest struct {
 	Recipient *Recipient `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// How much, greater than zero.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// A note that both sides see, at most 140 characters.
+	// A note that both sides see, at most 140 characters on one line.
 	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -878,12 +878,12 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\x18ResolveRecipientResponse\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vmasked_name\x18\x02 \x01(\tR\n" +
-	"maskedName\"\xed\x01\n" +
+	"maskedName\"\xf8\x01\n" +
 	"\x0fTransferRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12C\n" +
 	"\trecipient\x18\x02 \x01(\v2\x1d.tillbook.wallet.v1.RecipientB\x06\xbaH\x03\xc8\x01\x01R\trecipient\x128\n" +
-	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x8c\x01R\x04note\"U\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
+	"\x04note\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e\x18\x8c\x012\t^\\P{Cc}*$R\x04note\"U\n" +
 	"\x10TransferResponse\x12A\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\"Y\n" +
 	"\x15GetTransactionRequest\x12@\n" +
