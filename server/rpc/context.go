@@ -52,15 +52,20 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, bearer string) (Principal, error)
 }
 
-// call is what the server knows about one call before its handler runs. All of
-// it travels under one context key, since every key costs every look-up.
+// call is what the server knows about one call. The interceptors fill it in as
+// they go, and all of it travels under one context key, since every key costs
+// every look-up. Only the goroutine that serves the call writes to it.
 type call struct {
 	requestID string
 	clientIP  netip.Addr
+	policy    Policy
 	principal Principal
-	// attempted is set when the request reached its handler: before that it is
-	// certain that no money moved.
+	// attempted is set when the request has reached its handler: before that it
+	// is certain that no money moved.
 	attempted bool
+	// executed is set when the money has moved: after that no failure can undo
+	// it.
+	executed bool
 }
 
 type callKey struct{}
@@ -82,8 +87,8 @@ func PrincipalFrom(ctx context.Context) Principal {
 	return Principal{}
 }
 
-// WithPrincipal returns a context whose caller is p. The server's interceptors
-// set it; tests of handlers call it themselves.
+// WithPrincipal returns a context whose caller is p, for tests of handlers. In
+// the server, the interceptors see to it.
 func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	c := call{}
 	if old := callFrom(ctx); old != nil {
@@ -103,8 +108,8 @@ func ClientIP(ctx context.Context) netip.Addr {
 	return netip.Addr{}
 }
 
-// WithClientIP returns a context whose call comes from addr. The server's
-// interceptors set it; tests of handlers call it themselves.
+// WithClientIP returns a context whose call comes from addr, for tests of
+// handlers. In the server, the interceptors see to it.
 func WithClientIP(ctx context.Context, addr netip.Addr) context.Context {
 	c := call{}
 	if old := callFrom(ctx); old != nil {
@@ -121,4 +126,13 @@ func RequestID(ctx context.Context) string {
 		return c.requestID
 	}
 	return ""
+}
+
+// MarkExecuted notes that the call's money has moved. A handler says so right
+// after its commit, so that a failure on the way to the answer is reported as
+// EXECUTED and not as if nothing had happened.
+func MarkExecuted(ctx context.Context) {
+	if c := callFrom(ctx); c != nil {
+		c.executed = true
+	}
 }

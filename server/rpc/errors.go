@@ -5,22 +5,57 @@ import (
 	"errors"
 	"os"
 
+	"connectrpc.com/connect/v2"
+
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/ledger"
 )
 
 // sentinel maps an error that handlers return to its public face.
 type sentinel struct {
-	err     error
+	is      func(error) bool
 	reason  errorv1.ErrorReason
 	message string
 }
 
 // sentinels is the one table of errors that are not an *Error. The first match
-// in order counts. An error that isn't here is INTERNAL.
+// counts; an unknown outcome comes first, since it may wrap the timeout that led
+// to it. An error that isn't here is INTERNAL.
 var sentinels = []sentinel{
-	{context.Canceled, errorv1.ErrorReason_ERROR_REASON_CANCELED, "The call was canceled."},
-	{context.DeadlineExceeded, errorv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed."},
-	{os.ErrDeadlineExceeded, errorv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed."},
+	{is(ledger.ErrOutcomeUnknown), errorv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN, unknownMessage},
+	{is(store.ErrOutcomeUnknown), errorv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN, unknownMessage},
+
+	{is(ledger.ErrInsufficientFunds), errorv1.ErrorReason_ERROR_REASON_INSUFFICIENT_FUNDS, "The account hasn't enough available funds."},
+	{is(ledger.ErrKeyReused), errorv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED, "The idempotency key was used before for a different request."},
+	{is(ledger.ErrUnbalanced), errorv1.ErrorReason_ERROR_REASON_UNBALANCED_POSTINGS, "The postings don't sum to zero for each asset."},
+	{is(ledger.ErrTooPrecise), errorv1.ErrorReason_ERROR_REASON_AMOUNT_TOO_PRECISE, "The amount has more decimals than its asset."},
+	{is(ledger.ErrAmountRange), errorv1.ErrorReason_ERROR_REASON_AMOUNT_OUT_OF_RANGE, "The amount, or a balance that it would lead to, exceeds 38 digits."},
+	{is(ledger.ErrAmountSyntax), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The amount isn't a decimal number such as \"12.50\"."},
+	{is(ledger.ErrAssetNotFound), errorv1.ErrorReason_ERROR_REASON_ASSET_NOT_FOUND, "There is no such asset."},
+	{is(ledger.ErrAssetExists), errorv1.ErrorReason_ERROR_REASON_ASSET_EXISTS, "An asset with this code exists with other properties."},
+	{is(ledger.ErrAccountNotFound), errorv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND, "There is no account with this code."},
+	{is(ledger.ErrAccountAsset), errorv1.ErrorReason_ERROR_REASON_ACCOUNT_ASSET_MISMATCH, "The account holds another asset."},
+	{is(ledger.ErrTransactionNotFound), errorv1.ErrorReason_ERROR_REASON_NOT_FOUND, "There is no such transaction."},
+	{is(ledger.ErrOverloaded), errorv1.ErrorReason_ERROR_REASON_OVERLOADED, "The server has more work than it accepts. Try again a little later."},
+	{is(ledger.ErrClosed), errorv1.ErrorReason_ERROR_REASON_UNAVAILABLE, unavailableMessage},
+	{is(ledger.ErrUnavailable), errorv1.ErrorReason_ERROR_REASON_UNAVAILABLE, unavailableMessage},
+
+	{is(store.ErrUsernameTaken), errorv1.ErrorReason_ERROR_REASON_USERNAME_TAKEN, "The username belongs to somebody else."},
+	{store.IsUnavailable, errorv1.ErrorReason_ERROR_REASON_UNAVAILABLE, unavailableMessage},
+
+	{is(context.Canceled), errorv1.ErrorReason_ERROR_REASON_CANCELED, "The call was canceled."},
+	{is(context.DeadlineExceeded), errorv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed."},
+	{is(os.ErrDeadlineExceeded), errorv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed."},
+}
+
+const (
+	unknownMessage     = "It isn't known whether the request was executed. Retry with the same idempotency key."
+	unavailableMessage = "The server can't answer now. Try again a little later."
+)
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
 }
 
 // AsError returns err as clients see it. It finds an *Error anywhere in err,
@@ -31,14 +66,28 @@ func AsError(err error) *Error {
 		return e
 	}
 	for _, s := range sentinels {
-		if errors.Is(err, s.err) {
+		if s.is(err) {
 			return &Error{reason: s.reason, message: s.message, cause: err}
 		}
 	}
-	return &Error{
-		reason:  errorv1.ErrorReason_ERROR_REASON_INTERNAL,
-		message: internalMessage,
-		cause:   err,
+	if e, ok := errors.AsType[*connect.Error](err); ok && !e.IsRemote() {
+		return fromConnect(e)
+	}
+	return internal(err)
+}
+
+// fromConnect translates what libraries that serve on our connect.Server say,
+// such as reflection, and the stubs of methods that aren't written.
+func fromConnect(err *connect.Error) *Error {
+	switch err.Code() {
+	case connect.CodeUnimplemented:
+		return errUnknownProcedure.WithCause(err)
+	case connect.CodeInvalidArgument:
+		return NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "%s", err.Message()).WithCause(err)
+	case connect.CodeNotFound:
+		return NewError(errorv1.ErrorReason_ERROR_REASON_NOT_FOUND, "%s", err.Message()).WithCause(err)
+	default:
+		return internal(err)
 	}
 }
 
@@ -49,5 +98,3 @@ func ReasonOf(err error) errorv1.ErrorReason {
 	}
 	return AsError(err).reason
 }
-
-const internalMessage = "Something failed inside the server. Quote the request id when you report it."
