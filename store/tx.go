@@ -46,7 +46,14 @@ func (s *Store) InTx(ctx context.Context, f func(ctx context.Context, q *Queries
 }
 
 func (s *Store) once(ctx context.Context, f func(ctx context.Context, q *Queries, tx pgx.Tx) error) (err error) {
-	tx, err := s.Pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	// The connection is held by hand, since the pool's own transactions give it
+	// back inside Commit, before its warnings are read.
+	conn, err := s.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
