@@ -130,6 +130,12 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	config.ConnConfig.RuntimeParams["lock_timeout"] = lockTimeout
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "0" // must never hit a COMMIT
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
+	// Whatever the planner thinks of the tables' sizes: a batch looks its rows
+	// up by index, and its statements are planned once.
+	for _, off := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
+		config.ConnConfig.RuntimeParams[off] = "off"
+	}
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	config.ConnConfig.OnNotice = noteWarning
 	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
