@@ -85,19 +85,19 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	conn := tx.Conn().PgConn()
-	TakeWarning(conn)
+	takeWarning(conn)
 	err := tx.Commit(ctx)
-	return CommitError(err, TakeWarning(conn))
+	return commitError(err, takeWarning(conn))
 }
 
-// CommitError says what the answer to a COMMIT means: nil if it was committed;
+// commitError says what the answer to a COMMIT means: nil if it was committed;
 // an error that wraps ErrOutcomeUnknown if that can't be known; any other error
 // if it was certainly not committed.
 //
 // A warning counts as unknown: it is how PostgreSQL says that the wait for a
 // synchronous standby was cut short, after which a failover may lose the
 // transaction.
-func CommitError(err error, warning *pgconn.Notice) error {
+func commitError(err error, warning *pgconn.Notice) error {
 	switch {
 	case err == nil && warning == nil:
 		return nil
@@ -123,16 +123,16 @@ func refusesCommit(err error) bool {
 // lastWarning is a key of a connection's custom data.
 const lastWarning = "tillbook.warning"
 
-// rememberWarning keeps what TakeWarning returns.
+// rememberWarning keeps what takeWarning returns.
 func rememberWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
 	if notice.Code == codeWarning || notice.Code == codeAdminShutdown {
 		conn.CustomData()[lastWarning] = notice
 	}
 }
 
-// TakeWarning returns the last warning that came on the connection since it was
-// asked before, or nil. Those who COMMIT without InTx ask before and after.
-func TakeWarning(conn *pgconn.PgConn) *pgconn.Notice {
+// takeWarning returns the last warning that came on the connection since it was
+// asked before, or nil.
+func takeWarning(conn *pgconn.PgConn) *pgconn.Notice {
 	data := conn.CustomData()
 	notice, _ := data[lastWarning].(*pgconn.Notice)
 	delete(data, lastWarning)

@@ -82,7 +82,7 @@ read -r running 2>/dev/null <"$data/postmaster.pid"
 [ "$running" = "$pid" ] && kill -"$signal" "$pid"
 [ -n "$temporary" ] || exit 0
 n=0
-while kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do
+while [ -e "$data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do
 	sleep 0.1
 	n=$((n+1))
 done

@@ -81,13 +81,14 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 }
 
 // StartTemporary runs a server on a new folder of its own, which goes when the
-// server stops or this process ends in whatever way. Options.Dir is ignored.
+// server stops or this process ends in whatever way. Options.Dir is where the
+// folder is made; default: the system's folder for temporary files.
 func StartTemporary(ctx context.Context, opts Options) (*Server, error) {
 	a, err := serverAccount("")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "tillbook-postgres-")
+	dir, err := os.MkdirTemp(opts.Dir, "tillbook-postgres-")
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary data folder: %w", err)
 	}

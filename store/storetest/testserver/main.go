@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tillbook/tillbook/store/embedded"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -44,7 +43,7 @@ func run(args []string) (code int, err error) {
 	if os.Getenv(storetest.URLVariable) == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		server, err := embedded.StartTemporary(ctx, embedded.Options{Settings: storetest.Settings()})
+		server, err := storetest.StartShared(ctx)
 		if err != nil {
 			return 1, err
 		}
