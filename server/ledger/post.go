@@ -1,0 +1,150 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
+	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store/id"
+	books "github.com/tillbook/tillbook/store/ledger"
+)
+
+// posting is a posting of a request on its way to the books.
+type posting struct {
+	path    string // of the message in the request
+	code    string
+	value   money.Value
+	account books.AccountID // known after resolve
+}
+
+// parse reads the postings of a request: amounts that are exact and not zero,
+// each account once.
+func (s *Service) parse(ctx context.Context, list []*ledgerv1.Posting) ([]posting, error) {
+	postings := make([]posting, len(list))
+	seen := make(map[string]bool, len(list))
+	for i, p := range list {
+		path := fmt.Sprintf("postings[%d]", i)
+		if seen[p.GetAccount()] {
+			return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "An account appears twice.").
+				WithField(path+".account", "must differ from those of the other postings")
+		}
+		seen[p.GetAccount()] = true
+		value, err := money.Parse(ctx, s.books, p.GetAmount(), path+".amount")
+		if err != nil {
+			return nil, err
+		}
+		if value.Amount.IsZero() {
+			return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "An amount is zero.").
+				WithField(path+".amount.amount", "must not be zero")
+		}
+		postings[i] = posting{path: path, code: p.GetAccount(), value: value}
+	}
+	return postings, nil
+}
+
+// checkBalance refuses what the committer would refuse too, before accounts are
+// opened for it.
+func checkBalance(postings []posting) error {
+	sums := make(map[books.AssetID]books.Amount)
+	for _, p := range postings {
+		sum, err := sums[p.value.Asset.ID].Add(p.value.Amount)
+		if err != nil {
+			return err
+		}
+		sums[p.value.Asset.ID] = sum
+	}
+	for _, sum := range sums {
+		if !sum.IsZero() {
+			return books.ErrUnbalanced
+		}
+	}
+	return nil
+}
+
+// resolve finds the accounts. Those that stand for the world outside and for the
+// system itself are opened when they are first posted to; users' are not, since
+// a code that was misspelt would make money vanish into it.
+func (s *Service) resolve(ctx context.Context, postings []posting) error {
+	for i := range postings {
+		p := &postings[i]
+		class := money.Class(p.code)
+		if class == money.ClassExternal || class == money.ClassSystem {
+			continue
+		}
+		account, asset, err := s.books.LookupAccount(ctx, p.code)
+		if err == nil && asset != p.value.Asset.ID {
+			err = books.ErrAccountAsset
+		}
+		if err != nil {
+			return refusal(err, p)
+		}
+		p.account = account
+	}
+	for i := range postings {
+		p := &postings[i]
+		if p.account != 0 {
+			continue
+		}
+		var err error
+		p.account, err = s.books.OpenAccount(ctx, books.AccountSpec{
+			Code: p.code, Asset: p.value.Asset.ID, Unbounded: true,
+		})
+		if err != nil {
+			return refusal(err, p)
+		}
+	}
+	return nil
+}
+
+func refusal(err error, p *posting) error {
+	switch {
+	case errors.Is(err, books.ErrAccountNotFound):
+		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND, "There is no account with this code.").
+			WithField(p.path+".account", "must be the code of an account").WithCause(err)
+	case errors.Is(err, books.ErrAccountAsset):
+		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_ACCOUNT_ASSET_MISMATCH, "The account holds another asset.").
+			WithField(p.path+".amount.asset", "must be the asset of the account").WithCause(err)
+	default:
+		return err
+	}
+}
+
+// command is what the committer is to do. Postings are a set: their order in
+// the request makes no other request of it.
+func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings []posting) books.Command {
+	sorted := slices.SortedFunc(slices.Values(postings), func(a, b posting) int { return cmp.Compare(a.code, b.code) })
+	parts := []string{"post", req.GetReason()}
+	for _, p := range sorted {
+		parts = append(parts, p.code, p.value.Asset.Code, p.value.Amount.String())
+	}
+	cmd := books.Command{
+		Key:         books.NewKey("operator/"+id.Format(id.Operator, operator), req.GetIdempotencyKey()),
+		Fingerprint: books.Fingerprint(parts...),
+		Kind:        books.KindAdjustment,
+	}
+	draft := books.Draft{Note: req.GetReason(), Details: detailsOf(operator)}
+	for _, p := range postings {
+		cmd.Accounts = append(cmd.Accounts, p.account)
+		draft.Postings = append(draft.Postings, books.Posting{Account: p.account, Amount: p.value.Amount})
+	}
+	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
+	return cmd
+}
+
+// detailsOf is what is kept with a transaction beside its reason.
+func detailsOf(operator uuid.UUID) json.RawMessage {
+	details, err := json.Marshal(map[string]string{"operator_id": id.Format(id.Operator, operator)})
+	if err != nil {
+		panic(err) // a map of strings always has a JSON form
+	}
+	return details
+}

@@ -1,0 +1,222 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// Deps is what the service works with.
+type Deps struct {
+	// Store reads users.
+	Store *store.Store
+	// Ledger holds the money.
+	Ledger *ledger.Ledger
+	// Limiter bounds how often a user may look for others.
+	Limiter *limit.Limiter
+	// Logger gets what an operator should know. Default: nothing is logged.
+	Logger *slog.Logger
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
+	// Watch tunes WatchWallet.
+	Watch WatchConfig
+}
+
+// Service implements WalletService.
+type Service struct {
+	ledger   *ledger.Ledger
+	limiter  *limit.Limiter
+	payees   *payees
+	watchers *watchers
+	log      *slog.Logger
+	now      func() time.Time
+	watch    WatchConfig
+}
+
+var _ walletv1connect.WalletServiceHandler = (*Service)(nil)
+
+// New returns the service. It starts nothing and needs no closing.
+func New(deps Deps) *Service {
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	deps.Watch.setDefaults()
+	return &Service{
+		ledger:   deps.Ledger,
+		limiter:  deps.Limiter,
+		payees:   newPayees(deps.Store, deps.Clock),
+		watchers: newWatchers(deps.Watch.MaxPerUser),
+		log:      deps.Logger,
+		now:      deps.Clock,
+		watch:    deps.Watch,
+	}
+}
+
+// lookupRule bounds how fast one user can find out who has an account: thirty
+// at once, then one in ten seconds.
+var lookupRule = limit.Rule{Name: "wallet.lookup", Per: 10 * time.Second, Burst: 30}
+
+// GetWallet returns the caller's balances.
+func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
+	accounts, err := s.ledger.AccountsUnder(ctx, money.UserPrefix(rpc.PrincipalFrom(ctx).User))
+	if err != nil {
+		return nil, err
+	}
+	balances, err := s.balances(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.GetWalletResponse{Balances: balances}, nil
+}
+
+// ResolveRecipient tells who would be paid. Every call counts against the
+// caller's limit, found or not.
+func (s *Service) ResolveRecipient(ctx context.Context, req *walletv1.ResolveRecipientRequest) (*walletv1.ResolveRecipientResponse, error) {
+	user := rpc.PrincipalFrom(ctx).User
+	if err := s.limiter.Allow(ctx, lookupRule, user.String()); err != nil {
+		return nil, err
+	}
+	found, err := s.payees.find(ctx, req.GetRecipient())
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.ResolveRecipientResponse{UserId: id.Format(id.User, found.id), MaskedName: found.name}, nil
+}
+
+// Transfer pays another user. What can be refused from the request alone comes
+// first, then what memory knows, then what must be asked; the money itself is
+// the committer's.
+func (s *Service) Transfer(ctx context.Context, req *walletv1.TransferRequest) (*walletv1.TransferResponse, error) {
+	payer := rpc.PrincipalFrom(ctx).User
+	value, err := money.ParsePositive(ctx, s.ledger, req.GetAmount(), "amount")
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.recipient(ctx, payer, req.GetRecipient())
+	if err != nil {
+		return nil, err
+	}
+	if to.id == payer {
+		return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_SELF_TRANSFER, "You can't pay yourself.").
+			WithField("recipient", "must be somebody else")
+	}
+	t, err := s.pay(ctx, &payment{key: req.GetIdempotencyKey(), payer: payer, payee: to.id, value: value, note: req.GetNote()})
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.shown(&t, payer, value.Asset, counterpartyMessage(to))
+	if err != nil {
+		return nil, rpc.AsError(err).WithOutcome(errorv1.Outcome_OUTCOME_EXECUTED)
+	}
+	return &walletv1.TransferResponse{Transaction: shown}, nil
+}
+
+// recipient finds whom to pay. Paying is no way around the limit on looking for
+// others: a handle that this replica doesn't know costs a token, which comes
+// back if it is somebody's. So who pays many people isn't held up, and who
+// guesses is.
+func (s *Service) recipient(ctx context.Context, payer uuid.UUID, r *walletv1.Recipient) (payee, error) {
+	if found, ok := s.payees.cached(r); ok {
+		return found, nil
+	}
+	if _, guessable := handleOf(r); !guessable {
+		return s.payees.find(ctx, r)
+	}
+	check := limit.Check{Rule: lookupRule, Subject: payer.String()}
+	if err := s.limiter.Allow(ctx, check.Rule, check.Subject); err != nil {
+		return payee{}, err
+	}
+	found, err := s.payees.find(ctx, r)
+	if rpc.ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID {
+		return payee{}, errNobody(r).WithCause(err)
+	}
+	if err != nil {
+		return payee{}, err
+	}
+	if err := s.limiter.Return(ctx, check); err != nil {
+		// The payer has one look-up less for a while; the payment goes on.
+		s.log.WarnContext(ctx, "returning a token failed", "error", err)
+	}
+	return found, nil
+}
+
+// GetTransaction returns one of the caller's transactions.
+func (s *Service) GetTransaction(ctx context.Context, req *walletv1.GetTransactionRequest) (*walletv1.GetTransactionResponse, error) {
+	notFound := rpc.NewError(errorv1.ErrorReason_ERROR_REASON_NOT_FOUND, "There is no such transaction.")
+	txn, err := id.Parse(id.Transaction, req.GetTransactionId())
+	if err != nil {
+		return nil, notFound.WithCause(err)
+	}
+	t, err := s.ledger.Transaction(ctx, txn)
+	if errors.Is(err, ledger.ErrTransactionNotFound) {
+		return nil, notFound.WithCause(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.View(ctx, rpc.PrincipalFrom(ctx).User, &t)
+	if errors.Is(err, errNotTheirs) {
+		return nil, notFound.WithCause(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.GetTransactionResponse{Transaction: shown}, nil
+}
+
+// ListTransactions lists the caller's transactions, newest first.
+func (s *Service) ListTransactions(ctx context.Context, req *walletv1.ListTransactionsRequest) (*walletv1.ListTransactionsResponse, error) {
+	user := rpc.PrincipalFrom(ctx).User
+	q, err := s.historyQuery(ctx, user, req)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Accounts) == 0 {
+		return &walletv1.ListTransactionsResponse{}, nil
+	}
+	page, err := s.ledger.History(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	res := &walletv1.ListTransactionsResponse{}
+	if page.Next != nil {
+		res.NextPageToken = rpc.EncodePageToken(historyKind(user, req), page.Next)
+	}
+	res.Transactions, err = s.views(ctx, user, page.Entries)
+	return res, err
+}
+
+// WatchWallet streams the caller's wallet.
+func (s *Service) WatchWallet(ctx context.Context, req *walletv1.WatchWalletRequest, stream walletv1connect.WalletServiceWatchWalletServerStream) error {
+	user := rpc.PrincipalFrom(ctx).User
+	leave, err := s.watchers.enter(user)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	// The subscription comes before the first read: what is committed between
+	// the two is then either read or announced.
+	sub := s.ledger.Watch(money.UserPrefix(user))
+	defer sub.Close()
+	w := &watch{service: s, user: user, stream: stream}
+	if err := w.begin(ctx, req.GetResumeToken()); err != nil {
+		return err
+	}
+	return w.follow(ctx, sub.C())
+}

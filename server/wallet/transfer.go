@@ -1,0 +1,80 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/store/id"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// payment is a transfer request after everything in it was resolved: what the
+// idempotency key stands for.
+type payment struct {
+	key   string
+	payer uuid.UUID
+	payee uuid.UUID
+	value money.Value
+	note  string
+}
+
+// fingerprint is the same for requests that mean the same payment.
+func (p *payment) fingerprint() [32]byte {
+	return ledger.Fingerprint("transfer",
+		id.Format(id.User, p.payee), p.value.Asset.Code, p.value.Amount.String(), p.note)
+}
+
+// pay executes a payment, or returns what executed it before.
+func (s *Service) pay(ctx context.Context, p *payment) (ledger.Transaction, error) {
+	cmd := ledger.Command{
+		Key:         ledger.NewKey(money.UserScope(p.payer), p.key),
+		Fingerprint: p.fingerprint(),
+		Kind:        ledger.KindTransfer,
+	}
+	from, to, err := s.accounts(ctx, p)
+	switch {
+	case errors.Is(err, ledger.ErrInsufficientFunds):
+		// The committer has the last word all the same: the key may have been
+		// used before, and that is then the answer.
+		cmd.Decide = func(ledger.View) (ledger.Draft, error) { return ledger.Draft{}, ledger.ErrInsufficientFunds }
+	case err != nil:
+		return ledger.Transaction{}, err
+	default:
+		cmd.Accounts = []ledger.AccountID{from, to}
+		cmd.Decide = ledger.Transfer(from, to, p.value.Amount, p.note)
+	}
+	result, err := s.ledger.Commit(ctx, cmd)
+	return result.Transaction, err
+}
+
+// accounts returns the accounts of payer and payee. The payee's is opened if
+// need be, but not for a payer who couldn't pay anyway: then it fails with
+// ErrInsufficientFunds.
+func (s *Service) accounts(ctx context.Context, p *payment) (from, to ledger.AccountID, err error) {
+	payerCode := money.UserAccount(p.payer, p.value.Asset)
+	payeeCode := money.UserAccount(p.payee, p.value.Asset)
+	from, _, err = s.ledger.LookupAccount(ctx, payerCode)
+	if errors.Is(err, ledger.ErrAccountNotFound) {
+		return 0, 0, fmt.Errorf("%w: the payer never had any", ledger.ErrInsufficientFunds)
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	to, _, err = s.ledger.LookupAccount(ctx, payeeCode)
+	if !errors.Is(err, ledger.ErrAccountNotFound) {
+		return from, to, err
+	}
+	payer, err := s.ledger.Account(ctx, payerCode)
+	if err != nil {
+		return 0, 0, err
+	}
+	if payer.Available().Cmp(p.value.Amount) < 0 {
+		return 0, 0, ledger.ErrInsufficientFunds
+	}
+	to, err = s.ledger.OpenAccount(ctx, ledger.AccountSpec{Code: payeeCode, Asset: p.value.Asset.ID})
+	return from, to, err
+}

@@ -1,0 +1,98 @@
+package wallet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// View shows a transaction as one of those who took part sees it. Where a
+// transaction touched several accounts of theirs, the first counts.
+//
+// It is what other services use that answer with a wallet's transaction; the
+// server hands it to them.
+func (s *Service) View(ctx context.Context, user uuid.UUID, t *ledger.Transaction) (*walletv1.Transaction, error) {
+	e, ok := entryOf(t, user)
+	if !ok {
+		return nil, errNotTheirs
+	}
+	shown, err := s.views(ctx, user, []ledger.AccountEntry{{Entry: e, Transaction: *t}})
+	if err != nil {
+		return nil, err
+	}
+	return shown[0], nil
+}
+
+// shown is View for who knows the other side and the asset already.
+func (s *Service) shown(t *ledger.Transaction, user uuid.UUID, asset ledger.Asset, other *walletv1.Counterparty) (*walletv1.Transaction, error) {
+	e, ok := entryOf(t, user)
+	if !ok {
+		return nil, errNotTheirs
+	}
+	return transactionMessage(t, e, asset, other), nil
+}
+
+// views shows entries of one user's accounts, with the names of the other sides
+// loaded at once.
+func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.AccountEntry) ([]*walletv1.Transaction, error) {
+	sides := make([]otherSide, len(entries))
+	var others []uuid.UUID
+	for i := range entries {
+		sides[i] = otherSideOf(&entries[i].Transaction, user)
+		if sides[i].user != uuid.Nil && !slices.Contains(others, sides[i].user) {
+			others = append(others, sides[i].user)
+		}
+	}
+	names, err := s.payees.names(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*walletv1.Transaction, len(entries))
+	for i := range entries {
+		asset, err := s.ledger.AssetByID(ctx, entries[i].Asset)
+		if err != nil {
+			return nil, fmt.Errorf("finding the asset of %s: %w", entries[i].Code, err)
+		}
+		list[i] = transactionMessage(&entries[i].Transaction, entries[i].Entry, asset, sides[i].message(names))
+	}
+	return list, nil
+}
+
+// balances shows accounts that ever had an entry, ordered by asset.
+func (s *Service) balances(ctx context.Context, accounts []ledger.Account) ([]*walletv1.Balance, error) {
+	var list []*walletv1.Balance
+	for i := range accounts {
+		if accounts[i].Version == 0 {
+			continue
+		}
+		asset, err := s.ledger.AssetByID(ctx, accounts[i].Asset)
+		if err != nil {
+			return nil, fmt.Errorf("finding the asset of %s: %w", accounts[i].Code, err)
+		}
+		list = append(list, balanceMessage(asset, &accounts[i]))
+	}
+	slices.SortFunc(list, func(a, b *walletv1.Balance) int {
+		return cmp.Compare(a.GetTotal().GetAsset(), b.GetTotal().GetAsset())
+	})
+	return list, nil
+}
+
+// entryOf returns a user's first entry of a transaction.
+func entryOf(t *ledger.Transaction, user uuid.UUID) (ledger.Entry, bool) {
+	for _, e := range t.Entries {
+		if owner, ok := money.OwnerOf(e.Code); ok && owner == user {
+			return e, true
+		}
+	}
+	return ledger.Entry{}, false
+}
+
+var errNotTheirs = errors.New("the user took no part in the transaction")
