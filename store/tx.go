@@ -125,7 +125,7 @@ const lastWarning = "tillbook.warning"
 
 // rememberWarning keeps what takeWarning returns.
 func rememberWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
-	if notice.Code == codeWarning || notice.Code == codeAdminShutdown {
+	if notice.Code == codeWarning {
 		conn.CustomData()[lastWarning] = notice
 	}
 }

@@ -126,10 +126,19 @@ func (c *cluster) makeTemplate(ctx context.Context, name string) error {
 
 // clone makes a database as the template is and returns its name.
 func (c *cluster) clone(ctx context.Context) (string, error) {
+	return c.createFrom(ctx, c.template)
+}
+
+// create makes an empty database and returns its name.
+func (c *cluster) create(ctx context.Context) (string, error) {
+	return c.createFrom(ctx, "template0")
+}
+
+func (c *cluster) createFrom(ctx context.Context, template string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	name := "test_" + strings.ToLower(rand.Text())
-	return name, c.exec(ctx, "CREATE DATABASE %s TEMPLATE %s "+c.strategy, name, c.template)
+	return name, c.exec(ctx, "CREATE DATABASE %s TEMPLATE %s "+c.strategy, name, template)
 }
 
 func (c *cluster) drop(ctx context.Context, name string) error {

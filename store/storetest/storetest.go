@@ -21,13 +21,24 @@ func New(t testing.TB) *store.Store {
 // as replicas do. It returns the URL of a superuser.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, (*cluster).clone)
+}
+
+// NewEmptyDatabase is NewDatabase without any migration.
+func NewEmptyDatabase(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, (*cluster).create)
+}
+
+func newDatabase(t testing.TB, make func(*cluster, context.Context) (string, error)) string {
+	t.Helper()
 	c, err := shared()
 	if err != nil {
 		t.Fatalf("start the test database server: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	name, err := c.clone(ctx)
+	name, err := make(c, ctx)
 	if err != nil {
 		t.Fatalf("make a test database: %v", err)
 	}
