@@ -1,0 +1,109 @@
+package tillbook
+
+// Reason says in one word why a call failed. It is an error itself, so that
+// errors.Is finds it:
+//
+//	if errors.Is(err, tillbook.ReasonInsufficientFunds) { … }
+//
+// A server that is newer than this package may send reasons without a constant
+// here; they come through unchanged.
+type Reason string
+
+// Error returns the reason's name, such as "INSUFFICIENT_FUNDS".
+func (r Reason) Error() string { return string(r) }
+
+// Reasons that any call may fail with. The comments in
+// proto/tillbook/error/v1/error.proto say more about each.
+const (
+	// ReasonInvalidArgument means that a field breaks a rule; see Error.Fields.
+	ReasonInvalidArgument Reason = "INVALID_ARGUMENT"
+	// ReasonInternal means that something failed inside the server.
+	ReasonInternal Reason = "INTERNAL"
+	// ReasonUnavailable means that the server couldn't be reached or can't
+	// answer now.
+	ReasonUnavailable Reason = "UNAVAILABLE"
+	// ReasonDeadlineExceeded means that the deadline passed.
+	ReasonDeadlineExceeded Reason = "DEADLINE_EXCEEDED"
+	// ReasonCanceled means that the caller's context was canceled.
+	ReasonCanceled Reason = "CANCELED"
+	// ReasonUnimplemented means that the server doesn't know the procedure, as
+	// when it runs without a sandbox.
+	ReasonUnimplemented Reason = "UNIMPLEMENTED"
+	// ReasonNotFound means that the object doesn't exist or isn't the caller's.
+	ReasonNotFound Reason = "NOT_FOUND"
+	// ReasonRateLimited means too many requests; see Error.RetryAfter.
+	ReasonRateLimited Reason = "RATE_LIMITED"
+	// ReasonOverloaded means that the server has too much work queued.
+	ReasonOverloaded Reason = "OVERLOADED"
+	// ReasonUnauthenticated means that there are no credentials, or unreadable
+	// ones.
+	ReasonUnauthenticated Reason = "UNAUTHENTICATED"
+	// ReasonTokenExpired means that the access token expired. The client
+	// refreshes it by itself; callers don't normally see this.
+	ReasonTokenExpired Reason = "TOKEN_EXPIRED"
+	// ReasonSessionRevoked means that the session ended; sign in again.
+	ReasonSessionRevoked Reason = "SESSION_REVOKED"
+	// ReasonPermissionDenied means that the caller may not call the procedure.
+	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
+	// ReasonPageTokenInvalid means that a page token belongs to another list.
+	ReasonPageTokenInvalid Reason = "PAGE_TOKEN_INVALID"
+	// ReasonResumeTokenInvalid means that a watch can't go on from its token.
+	ReasonResumeTokenInvalid Reason = "RESUME_TOKEN_INVALID"
+	// ReasonMessageTooLarge means that a message exceeds the server's limit.
+	ReasonMessageTooLarge Reason = "MESSAGE_TOO_LARGE"
+	// ReasonStreamMoved means that a stream is to be opened anew. Watch does so
+	// by itself.
+	ReasonStreamMoved Reason = "STREAM_MOVED"
+)
+
+// Reasons of calls that move or show money.
+const (
+	// ReasonInsufficientFunds means that the account hasn't enough.
+	ReasonInsufficientFunds Reason = "INSUFFICIENT_FUNDS"
+	// ReasonIdempotencyKeyReused means that the key belongs to another request.
+	ReasonIdempotencyKeyReused Reason = "IDEMPOTENCY_KEY_REUSED"
+	// ReasonAmountTooPrecise means more decimals than the asset has.
+	ReasonAmountTooPrecise Reason = "AMOUNT_TOO_PRECISE"
+	// ReasonAmountOutOfRange means more than 38 digits.
+	ReasonAmountOutOfRange Reason = "AMOUNT_OUT_OF_RANGE"
+	// ReasonAmountNotPositive means an amount of zero or less.
+	ReasonAmountNotPositive Reason = "AMOUNT_NOT_POSITIVE"
+	// ReasonAssetNotFound means that there is no such asset.
+	ReasonAssetNotFound Reason = "ASSET_NOT_FOUND"
+	// ReasonAssetExists means that the code belongs to another asset.
+	ReasonAssetExists Reason = "ASSET_EXISTS"
+	// ReasonRecipientNotFound means that nobody can be paid under that name.
+	ReasonRecipientNotFound Reason = "RECIPIENT_NOT_FOUND"
+	// ReasonSelfTransfer means that payer and recipient are the same.
+	ReasonSelfTransfer Reason = "SELF_TRANSFER"
+	// ReasonOutcomeUnknown means that the request may or may not have been
+	// executed. It matches every error whose Outcome is OutcomeUnknown.
+	ReasonOutcomeUnknown Reason = "OUTCOME_UNKNOWN"
+	// ReasonUnbalancedPostings means that the postings don't sum to zero.
+	ReasonUnbalancedPostings Reason = "UNBALANCED_POSTINGS"
+	// ReasonAccountNotFound means that there is no account with that code.
+	ReasonAccountNotFound Reason = "ACCOUNT_NOT_FOUND"
+	// ReasonAccountAssetMismatch means that the account holds another asset.
+	ReasonAccountAssetMismatch Reason = "ACCOUNT_ASSET_MISMATCH"
+)
+
+// Reasons of calls that register people and sign them in.
+const (
+	// ReasonPhoneNumberInvalid means a number that can't take SMS.
+	ReasonPhoneNumberInvalid Reason = "PHONE_NUMBER_INVALID"
+	// ReasonUsernameTaken means that the username belongs to somebody else.
+	ReasonUsernameTaken Reason = "USERNAME_TAKEN"
+	// ReasonPasswordTooCommon means a password that is easily guessed.
+	ReasonPasswordTooCommon Reason = "PASSWORD_TOO_COMMON"
+	// ReasonCredentialsInvalid means a wrong phone number or password.
+	ReasonCredentialsInvalid Reason = "CREDENTIALS_INVALID"
+	// ReasonCodeInvalid means a wrong code; a few more tries are left.
+	ReasonCodeInvalid Reason = "CODE_INVALID"
+	// ReasonCodeExpired means a code that was used, replaced or is too old.
+	ReasonCodeExpired Reason = "CODE_EXPIRED"
+	// ReasonTooManyAttempts means that the code is dead; start again.
+	ReasonTooManyAttempts Reason = "TOO_MANY_ATTEMPTS"
+	// ReasonRefreshTokenInvalid means that the session can't be refreshed; sign
+	// in again.
+	ReasonRefreshTokenInvalid Reason = "REFRESH_TOKEN_INVALID"
+)
