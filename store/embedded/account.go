@@ -93,8 +93,8 @@ func (a account) checkReach(ctx context.Context, dir string) error {
 		return err
 	}
 	return refuse(ErrUnreachable,
-		"the data folder is %s, but the user %s, as whom PostgreSQL runs since it refuses root, may not enter %s: choose another place with --data-dir, such as /var/lib/tillbook, or allow it with `chmod o+x %s`",
-		dir, a.name, closed, closed)
+		"the user %s, as whom PostgreSQL runs because it refuses root, may not enter %s: choose a data folder outside of it with --data-dir, or allow it with `chmod o+x %s`",
+		a.name, closed, closed)
 }
 
 func (a account) canEnter(dir string) bool {

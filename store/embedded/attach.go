@@ -76,6 +76,9 @@ func IsRunning(ctx context.Context, dir string) bool {
 	return err == nil
 }
 
+// errEnded says that the server ended while it was waited for; its log says why.
+var errEnded = errors.New("PostgreSQL ended")
+
 // waitReady waits until the server takes connections, however long it recovers,
 // and makes the database on the first start.
 func (s *Server) waitReady(ctx context.Context) error {
@@ -95,7 +98,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.process.exited:
-			return errors.New("it ended")
+			return errEnded
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pollInterval):

@@ -59,13 +59,20 @@ type places struct {
 func (p places) find(ctx context.Context, major int) (Installation, error) {
 	if bin := os.Getenv(BinVariable); bin != "" {
 		found, err := inspect(ctx, bin)
+		if ctx.Err() != nil {
+			return Installation{}, ctx.Err()
+		}
 		if err != nil {
 			return Installation{}, refuse(ErrNotInstalled,
 				"%s is %s, but that folder has no working postgres and initdb: correct it or unset it", BinVariable, bin)
 		}
 		return choose([]Installation{found}, major)
 	}
-	return choose(p.installed(ctx), major)
+	found := p.installed(ctx)
+	if err := ctx.Err(); err != nil {
+		return Installation{}, err
+	}
+	return choose(found, major)
 }
 
 // choose takes the first that fits.

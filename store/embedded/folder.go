@@ -55,7 +55,7 @@ func (f folder) claim(a account) (*os.File, error) {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	if err := errors.Join(lock.Truncate(0), writeHolder(lock), f.openTo(a)); err != nil {
-		lock.Close()
+		unlock(lock)
 		return nil, fmt.Errorf("claim the data folder: %w", err)
 	}
 	return lock, nil
@@ -118,6 +118,13 @@ func lockFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// unlock lets go of a lock even while a program that is just being started has
+// a copy of its descriptor.
+func unlock(lock *os.File) {
+	_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN)
+	lock.Close()
 }
 
 // major returns the major version that made the data, or 0 if there is none yet.

@@ -6,21 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
-	"time"
 )
 
 // initialize makes the data on the folder's first use and returns the owner's
 // password. It works beside the final place and renames at the end, so that an
 // interrupted one leaves no half-made data behind.
-func (f folder) initialize(ctx context.Context, i Installation, a account, temporary bool, log io.Writer) (string, error) {
+func (s *Server) initialize(ctx context.Context) (string, error) {
+	f := s.folder
 	password, err := f.ensurePassword()
 	if err != nil {
 		return "", err
@@ -28,11 +25,16 @@ func (f folder) initialize(ctx context.Context, i Installation, a account, tempo
 	if _, err := os.Stat(filepath.Join(f.data(), "PG_VERSION")); err == nil {
 		return password, nil
 	}
-	fmt.Fprintf(log, "Making a PostgreSQL %d database in %s\n", i.Major, f)
+	lock, err := s.lockServer(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	fmt.Fprintf(s.options.Log, "Making a PostgreSQL %d database in %s\n", s.installation.Major, f)
 	if err := os.RemoveAll(f.unfinished()); err != nil {
 		return "", fmt.Errorf("remove an unfinished database: %w", err)
 	}
-	if err := f.initdb(ctx, i, a, password, temporary); err != nil {
+	if err := s.initdb(ctx, password, lock); err != nil {
 		return "", err
 	}
 	if err := os.Remove(f.data()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +46,8 @@ func (f folder) initialize(ctx context.Context, i Installation, a account, tempo
 	return password, nil
 }
 
-func (f folder) initdb(ctx context.Context, i Installation, a account, password string, temporary bool) (err error) {
+func (s *Server) initdb(ctx context.Context, password string, lock *os.File) (err error) {
+	f, a := s.folder, s.account
 	if err := os.Mkdir(f.unfinished(), 0o700); err != nil {
 		return fmt.Errorf("make the database: %w", err)
 	}
@@ -62,16 +65,18 @@ func (f folder) initdb(ctx context.Context, i Installation, a account, password 
 		"-D", f.unfinished(), "--username=" + ownerName, "--pwfile=" + passwordFile,
 		"--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions",
 	}
-	if temporary {
+	if s.temporary {
 		args = append(args, "--no-sync")
 	} else {
 		args = append(args, "--data-checksums")
 	}
-	if out, err := runInGroup(ctx, a.command(filepath.Join(i.Bin, "initdb"), args...)); err != nil {
+	cmd := a.command(filepath.Join(s.installation.Bin, "initdb"), args...)
+	cmd.ExtraFiles = []*os.File{lock}
+	if out, err := runInGroup(ctx, cmd); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("make the database: %w", ctx.Err())
 		}
-		return refuse(ErrFailed, "initdb of PostgreSQL %d failed: %s", i.Major, cmp.Or(complaintIn(out), err.Error()))
+		return refuse(ErrFailed, "initdb of PostgreSQL %d failed: %s", s.installation.Major, cmp.Or(complaintIn(out), err.Error()))
 	}
 	return nil
 }
@@ -87,56 +92,4 @@ func runInGroup(ctx context.Context, cmd *exec.Cmd) (*bytes.Buffer, error) {
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer stop()
 	return out, cmd.Wait()
-}
-
-const (
-	leftoverTimeout = 60 * time.Second
-	// A server that loses its process shuts down by itself; that is waited for
-	// before anything is done about it.
-	leftoverGrace = 2 * time.Second
-)
-
-// endLeftover waits until no server of an earlier process has the folder any
-// more, and shuts one down that doesn't go. The caller holds tillbook.lock.
-func (f folder) endLeftover(ctx context.Context, log io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, leftoverTimeout)
-	defer cancel()
-	start, told := time.Now(), false
-	for {
-		lock, err := lockFile(f.file("postgres.lock"))
-		if err == nil {
-			f.clearStalePid()
-			return lock.Close()
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("lock the data folder for PostgreSQL: %w", err)
-		}
-		pid := readNumber(filepath.Join(f.data(), "postmaster.pid"))
-		if !told && pid > 1 && time.Since(start) > leftoverGrace {
-			fmt.Fprintf(log, "Shutting down a PostgreSQL (pid %d) that an earlier run left behind\n", pid)
-			_ = syscall.Kill(pid, syscall.SIGINT)
-			told = true
-		}
-		if sleep(ctx, pollInterval) != nil {
-			return refuse(ErrInUse, "a PostgreSQL (pid %d) of an earlier run still has the data folder %s: end it with `kill -INT %d` and try again", pid, f, pid)
-		}
-	}
-}
-
-// clearStalePid removes the note of a server that was killed when its process id
-// belongs to something else by now, as happens in containers: PostgreSQL would
-// believe that it still runs. That it doesn't is known from postgres.lock, which
-// the caller holds; a server started on the data by hand is a postgres, and its
-// note stays.
-func (f folder) clearStalePid() {
-	path := filepath.Join(f.data(), "postmaster.pid")
-	pid := readNumber(path)
-	if pid <= 0 {
-		return
-	}
-	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-	if err != nil || strings.TrimSpace(string(name)) == "postgres" {
-		return
-	}
-	_ = os.Remove(path)
 }

@@ -2,9 +2,11 @@ package embedded
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,41 +24,39 @@ type process struct {
 	exited chan struct{}
 }
 
-// launch starts PostgreSQL on the folder and doesn't wait for it. Its log starts
-// at the returned offset of the log file.
-func launch(f folder, i Installation, a account, settings map[string]string, temporary bool) (*process, int64, error) {
-	log, offset, err := openLog(f.log())
+// launch starts PostgreSQL and doesn't wait for it. Its log starts at the
+// returned offset of the log file.
+func (s *Server) launch(ctx context.Context) (int64, error) {
+	lock, err := s.lockServer(ctx)
 	if err != nil {
-		return nil, 0, fmt.Errorf("open PostgreSQL's log: %w", err)
-	}
-	defer log.Close()
-	// The server inherits the descriptor, so the lock lasts until the last of its
-	// processes is gone.
-	lock, err := lockFile(f.file("postgres.lock"))
-	if err != nil {
-		return nil, 0, fmt.Errorf("lock the data folder for PostgreSQL: %w", err)
+		return 0, err
 	}
 	defer lock.Close()
+	log, offset, err := openLog(s.folder.log())
+	if err != nil {
+		return 0, fmt.Errorf("open PostgreSQL's log: %w", err)
+	}
+	defer log.Close()
 
-	args := []string{"-D", f.data()}
-	for _, name := range sortedKeys(settings) {
+	args, settings := []string{"-D", s.folder.data()}, s.settings()
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
 	}
-	cmd := a.command(filepath.Join(i.Bin, "postgres"), args...)
+	cmd := s.account.command(filepath.Join(s.installation.Bin, "postgres"), args...)
 	cmd.Stderr = log
 	cmd.ExtraFiles = []*os.File{lock}
 	if err := cmd.Start(); err != nil {
-		return nil, 0, fmt.Errorf("start PostgreSQL: %w", err)
+		return 0, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	p := &process{cmd: cmd, exited: make(chan struct{})}
-	p.watchdog, err = startWatchdog(f, a, cmd.Process.Pid, temporary)
+	watchdog, err := s.startWatchdog(cmd.Process.Pid)
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		return nil, 0, err
+		return 0, err
 	}
-	go p.wait()
-	return p, offset, nil
+	s.process = &process{cmd: cmd, watchdog: watchdog, exited: make(chan struct{})}
+	go s.process.wait()
+	return offset, nil
 }
 
 // wait ends when the postmaster does.
@@ -94,12 +94,12 @@ type watchdog struct {
 	pipe io.WriteCloser
 }
 
-func startWatchdog(f folder, a account, pid int, temporary bool) (*watchdog, error) {
+func (s *Server) startWatchdog(pid int) (*watchdog, error) {
 	signal, remove := "INT", ""
-	if temporary {
-		signal, remove = "QUIT", string(f)
+	if s.temporary {
+		signal, remove = "QUIT", string(s.folder)
 	}
-	cmd := a.command("/bin/sh", "-c", watchdogScript, "sh", strconv.Itoa(pid), signal, f.data(), remove)
+	cmd := s.account.command("/bin/sh", "-c", watchdogScript, "sh", strconv.Itoa(pid), signal, s.folder.data(), remove)
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL's watchdog: %w", err)
@@ -169,13 +169,4 @@ func complaintIn(r io.Reader) string {
 		return complaint
 	}
 	return last
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

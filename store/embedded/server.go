@@ -38,13 +38,16 @@ const (
 // Server is a PostgreSQL that runs.
 type Server struct {
 	folder    folder
+	temporary bool
 	url       string
 	port      int
-	temporary bool
 
-	// Both are nil for a server that another process runs.
-	process *process
-	lock    *os.File
+	// The rest is empty for a server that another process runs.
+	options      Options
+	installation Installation
+	account      account
+	process      *process
+	lock         *os.File
 
 	stop    sync.Once
 	stopErr error
@@ -70,11 +73,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Log == nil {
-		opts.Log = io.Discard
-	}
-	s := &Server{folder: f}
-	if err := s.start(ctx, opts); err != nil {
+	s := &Server{folder: f, options: opts}
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -92,15 +92,11 @@ func StartTemporary(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary data folder: %w", err)
 	}
-	opts.Dir = dir
-	if opts.Log == nil {
-		opts.Log = io.Discard
-	}
-	s := &Server{folder: folder(dir), temporary: true}
+	s := &Server{folder: folder(dir), temporary: true, options: opts}
 	// The folder is the account's, so that the watchdog can take it away without
 	// being root.
 	if err = a.own(dir); err == nil {
-		err = s.start(ctx, opts)
+		err = s.start(ctx)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -109,39 +105,37 @@ func StartTemporary(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, opts Options) (err error) {
+func (s *Server) start(ctx context.Context) (err error) {
+	if s.options.Log == nil {
+		s.options.Log = io.Discard
+	}
 	f := s.folder
-	i, err := f.installation(ctx)
-	if err != nil {
+	if s.installation, err = f.findInstallation(ctx); err != nil {
 		return err
 	}
-	a, err := serverAccount(f.data())
-	if err != nil {
+	if s.account, err = serverAccount(f.data()); err != nil {
 		return err
 	}
-	if s.lock, err = f.claim(a); err != nil {
+	if s.lock, err = f.claim(s.account); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			s.lock.Close()
+			unlock(s.lock)
 		}
 	}()
-	if err := a.checkReach(ctx, string(f)); err != nil {
+	if err := s.account.checkReach(ctx, string(f)); err != nil {
 		return err
 	}
-	if err := f.endLeftover(ctx, opts.Log); err != nil {
-		return err
-	}
-	password, err := f.initialize(ctx, i, a, s.temporary, opts.Log)
+	password, err := s.initialize(ctx)
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, i, a, password, opts.Settings)
+	return s.run(ctx, password)
 }
 
-// installation finds the PostgreSQL that fits the folder.
-func (f folder) installation(ctx context.Context) (Installation, error) {
+// findInstallation finds the PostgreSQL that fits the folder.
+func (f folder) findInstallation(ctx context.Context) (Installation, error) {
 	major, err := f.major()
 	if err != nil {
 		return Installation{}, err
@@ -160,27 +154,17 @@ func (f folder) installation(ctx context.Context) (Installation, error) {
 const portAttempts = 3
 
 // run launches the server and waits until it takes connections.
-func (s *Server) run(ctx context.Context, i Installation, a account, password string, settings map[string]string) error {
+func (s *Server) run(ctx context.Context, password string) error {
 	for attempt := 1; ; attempt++ {
 		port, err := s.folder.choosePort()
 		if err != nil {
 			return err
 		}
-		all := maps.Clone(defaults)
-		maps.Copy(all, settings)
-		maps.Copy(all, map[string]string{
-			"listen_addresses":        "127.0.0.1",
-			"port":                    strconv.Itoa(port),
-			"unix_socket_directories": "",
-			"log_destination":         "stderr",
-			"logging_collector":       "off",
-			"log_line_prefix":         "%m [%p] ",
-		})
-		process, offset, err := launch(s.folder, i, a, all, s.temporary)
+		s.port, s.url = port, serverURL(port, password)
+		offset, err := s.launch(ctx)
 		if err != nil {
 			return err
 		}
-		s.process, s.port, s.url = process, port, serverURL(port, password)
 		err = s.waitReady(ctx)
 		if err == nil {
 			return nil
@@ -189,14 +173,29 @@ func (s *Server) run(ctx context.Context, i Installation, a account, password st
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for PostgreSQL to start: %w", ctx.Err())
 		}
+		if err != errEnded {
+			return err
+		}
 		if strings.Contains(complaint, "TCP/IP") && attempt < portAttempts {
 			continue
 		}
-		if complaint == "" {
-			complaint = err.Error()
-		}
 		return refuse(ErrFailed, "PostgreSQL did not start: %s (more in %s)", complaint, s.folder.log())
 	}
+}
+
+// settings are all that the server is told.
+func (s *Server) settings() map[string]string {
+	all := maps.Clone(defaults)
+	maps.Copy(all, s.options.Settings)
+	maps.Copy(all, map[string]string{
+		"listen_addresses":        "127.0.0.1",
+		"port":                    strconv.Itoa(s.port),
+		"unix_socket_directories": "",
+		"log_destination":         "stderr",
+		"logging_collector":       "off",
+		"log_line_prefix":         "%m [%p] ",
+	})
+	return all
 }
 
 // giveUp ends a server that didn't come up, and returns why it didn't.
@@ -256,7 +255,7 @@ func (s *Server) Stop(ctx context.Context) error {
 				s.stopErr = fmt.Errorf("remove the temporary data folder: %w", err)
 			}
 		}
-		s.lock.Close()
+		unlock(s.lock)
 	})
 	return s.stopErr
 }
@@ -291,6 +290,6 @@ func (s *Server) Kill() {
 		}
 		s.process.signal(syscall.SIGKILL)
 		<-s.process.exited
-		s.lock.Close()
+		unlock(s.lock)
 	})
 }

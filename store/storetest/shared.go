@@ -2,8 +2,6 @@ package storetest
 
 import (
 	"context"
-	"os"
-	"syscall"
 
 	"github.com/tillbook/tillbook/store/embedded"
 )
@@ -12,7 +10,7 @@ import (
 // when nothing needs to survive.
 func StartShared(ctx context.Context) (*embedded.Server, error) {
 	return embedded.StartTemporary(ctx, embedded.Options{
-		Dir: memoryFolder(),
+		Dir: embedded.MemoryFolder(roomNeeded),
 		Settings: map[string]string{
 			"fsync":              "off",
 			"synchronous_commit": "off",
@@ -30,20 +28,3 @@ func StartShared(ctx context.Context) (*embedded.Server, error) {
 
 // roomNeeded is what a run of tests may come to, with room to spare.
 const roomNeeded = 4 << 30
-
-// memoryFolder returns a folder in memory, where a database is made ten times as
-// fast, or "" for the usual one where there is none or not enough room in it.
-func memoryFolder() string {
-	const folder = "/dev/shm"
-	probe, err := os.CreateTemp(folder, "tillbook-")
-	if err != nil {
-		return ""
-	}
-	probe.Close()
-	os.Remove(probe.Name())
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(folder, &stat); err != nil || stat.Bavail*uint64(stat.Bsize) < roomNeeded {
-		return ""
-	}
-	return folder
-}

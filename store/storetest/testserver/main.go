@@ -34,7 +34,7 @@ func run(args []string) (code int, err error) {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return 2, errors.New("name the command to run: testserver -- go test ./...")
+		return 2, errors.New("no command to run is named, such as `testserver -- go test ./store`")
 	}
 	// At a terminal the command gets Ctrl-C by itself and is waited for; what is
 	// sent to this process alone is passed on.

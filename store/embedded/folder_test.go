@@ -1,0 +1,194 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAFolderOfSomethingElseIsRefusedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := reachableDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "letter.txt"), []byte("dear"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Options{Dir: dir})
+	if !errors.Is(err, ErrNotOurs) || !strings.Contains(err.Error(), "letter.txt") || !strings.Contains(err.Error(), "--data-dir") {
+		t.Errorf("started in a folder with a letter: %v", err)
+	}
+	isOneSentence(t, err)
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 1 {
+		t.Errorf("the folder now holds %v", entries)
+	}
+}
+
+func TestAForeignDatabaseIsRefusedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := reachableDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "PG_VERSION"), []byte("15\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), Options{Dir: dir}); !errors.Is(err, ErrNotOurs) {
+		t.Errorf("started in a database of somebody else: %v", err)
+	}
+}
+
+func TestAFolderOfAnotherMajorVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	mustStop(t, mustStart(t, dir, nil))
+	version := filepath.Join(dir, "data", "PG_VERSION")
+	right, err := os.ReadFile(version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(version, []byte("9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Start(t.Context(), Options{Dir: dir})
+	if !errors.Is(err, ErrOtherVersion) {
+		t.Fatalf("started on data of PostgreSQL 9: %v", err)
+	}
+	for _, want := range []string{dir, "made by PostgreSQL 9", installCommand(9), "--data-dir"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q doesn't say %q", err, want)
+		}
+	}
+	isOneSentence(t, err)
+	if err := os.WriteFile(version, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, dir, nil)
+}
+
+func TestAFolderInUseIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	s := mustStart(t, dir, nil)
+	_, err := Start(t.Context(), Options{Dir: dir})
+	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
+		t.Errorf("started twice on one folder: %v", err)
+	}
+	isOneSentence(t, err)
+	remember(t, s.URL())
+}
+
+func TestAFolderThatTheServersUserCantReachIsRefused(t *testing.T) {
+	t.Parallel()
+	closed := t.TempDir()
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(closed, "below", "data")
+	s, err := Start(t.Context(), Options{Dir: dir})
+	if os.Geteuid() != 0 {
+		// The server runs as this user, who reaches it.
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustStop(t, s)
+		return
+	}
+	// t.TempDir makes a closed folder around the one it returns.
+	outer := filepath.Dir(closed)
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "chmod o+x "+outer+"`") {
+		t.Fatalf("started where the user can't go: %v", err)
+	}
+	isOneSentence(t, err)
+}
+
+func TestAnInterruptedFirstStartIsBegunAnew(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Start(ctx, Options{Dir: dir, Log: cancelling{cancel}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("an interrupted start: %v", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "data.unfinished", "base"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := mustStart(t, dir, nil)
+	remember(t, s.URL())
+}
+
+// cancelling ends a context at the first line of a log.
+type cancelling struct{ cancel context.CancelFunc }
+
+func (c cancelling) Write(line []byte) (int, error) {
+	c.cancel()
+	return len(line), nil
+}
+
+func TestTheDataWithoutItsPasswordIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	mustStop(t, mustStart(t, dir, nil))
+	password := filepath.Join(dir, "password")
+	if err := os.Rename(password, password+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Options{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), password) {
+		t.Fatalf("started without the password: %v", err)
+	}
+	if err := os.WriteFile(password, []byte("wrong\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Start(t.Context(), Options{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), password) {
+		t.Fatalf("started with a wrong password: %v", err)
+	}
+	isOneSentence(t, err)
+	if err := os.Rename(password+".away", password); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, dir, nil)
+}
+
+func TestSecretsAreClosedToOtherUsers(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	mustStart(t, dir, nil)
+	for name, want := range map[string]os.FileMode{"password": 0o600, "postgres.log": 0o600, "data": 0o700} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %o, want %o", name, got, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "password.initdb")); err == nil {
+		t.Error("the server's user still has a copy of the password")
+	}
+}
+
+func TestThePortStaysUnlessSomebodyElseTakesIt(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	s := mustStart(t, dir, nil)
+	port := s.Port()
+	mustStop(t, s)
+	s = mustStart(t, dir, nil)
+	if s.Port() != port {
+		t.Errorf("the port went from %d to %d though it was free", port, s.Port())
+	}
+	mustStop(t, s)
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s = mustStart(t, dir, nil)
+	if s.Port() == port {
+		t.Errorf("took the port %d of another program", port)
+	}
+	remember(t, s.URL())
+}
