@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
@@ -38,10 +36,9 @@ type Deps struct {
 // Service implements WalletService.
 type Service struct {
 	ledger   *ledger.Ledger
-	limiter  *limit.Limiter
 	payees   *payees
+	lookups  *lookups
 	watchers *watchers
-	log      *slog.Logger
 	now      func() time.Time
 	watch    WatchConfig
 }
@@ -57,20 +54,16 @@ func New(deps Deps) *Service {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	deps.Watch.setDefaults()
+	payees := newPayees(deps.Store, deps.Clock)
 	return &Service{
 		ledger:   deps.Ledger,
-		limiter:  deps.Limiter,
-		payees:   newPayees(deps.Store, deps.Clock),
+		payees:   payees,
+		lookups:  &lookups{payees: payees, limiter: deps.Limiter, log: deps.Logger},
 		watchers: newWatchers(deps.Watch.MaxPerUser),
-		log:      deps.Logger,
 		now:      deps.Clock,
 		watch:    deps.Watch,
 	}
 }
-
-// lookupRule bounds how fast one user can find out who has an account: thirty
-// at once, then one in ten seconds.
-var lookupRule = limit.Rule{Name: "wallet.lookup", Per: 10 * time.Second, Burst: 30}
 
 // GetWallet returns the caller's balances.
 func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
@@ -88,11 +81,7 @@ func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (
 // ResolveRecipient tells who would be paid. Every call counts against the
 // caller's limit, found or not.
 func (s *Service) ResolveRecipient(ctx context.Context, req *walletv1.ResolveRecipientRequest) (*walletv1.ResolveRecipientResponse, error) {
-	user := rpc.PrincipalFrom(ctx).User
-	if err := s.limiter.Allow(ctx, lookupRule, user.String()); err != nil {
-		return nil, err
-	}
-	found, err := s.payees.find(ctx, req.GetRecipient())
+	found, err := s.lookups.resolve(ctx, rpc.PrincipalFrom(ctx).User, req.GetRecipient())
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +97,7 @@ func (s *Service) Transfer(ctx context.Context, req *walletv1.TransferRequest) (
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.recipient(ctx, payer, req.GetRecipient())
+	to, err := s.lookups.recipient(ctx, payer, req.GetRecipient())
 	if err != nil {
 		return nil, err
 	}
@@ -125,35 +114,6 @@ func (s *Service) Transfer(ctx context.Context, req *walletv1.TransferRequest) (
 		return nil, rpc.AsError(err).WithOutcome(errorv1.Outcome_OUTCOME_EXECUTED)
 	}
 	return &walletv1.TransferResponse{Transaction: shown}, nil
-}
-
-// recipient finds whom to pay. Paying is no way around the limit on looking for
-// others: a handle that this replica doesn't know costs a token, which comes
-// back if it is somebody's. So who pays many people isn't held up, and who
-// guesses is.
-func (s *Service) recipient(ctx context.Context, payer uuid.UUID, r *walletv1.Recipient) (payee, error) {
-	if found, ok := s.payees.cached(r); ok {
-		return found, nil
-	}
-	if _, guessable := handleOf(r); !guessable {
-		return s.payees.find(ctx, r)
-	}
-	check := limit.Check{Rule: lookupRule, Subject: payer.String()}
-	if err := s.limiter.Allow(ctx, check.Rule, check.Subject); err != nil {
-		return payee{}, err
-	}
-	found, err := s.payees.find(ctx, r)
-	if rpc.ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID {
-		return payee{}, errNobody(r).WithCause(err)
-	}
-	if err != nil {
-		return payee{}, err
-	}
-	if err := s.limiter.Return(ctx, check); err != nil {
-		// The payer has one look-up less for a while; the payment goes on.
-		s.log.WarnContext(ctx, "returning a token failed", "error", err)
-	}
-	return found, nil
 }
 
 // GetTransaction returns one of the caller's transactions.
