@@ -247,7 +247,7 @@ func (q *Queries) EndSessionsOfUser(ctx context.Context, arg EndSessionsOfUserPa
 }
 
 const findLogin = `-- name: FindLogin :one
-SELECT u.id, u.phone_number, u.password_hash, d.id AS device_id
+SELECT u.id, u.password_hash, u.password_time, d.id AS device_id
   FROM users AS u
   LEFT JOIN devices AS d
     ON d.user_id = u.id AND d.token_hash = $1 AND d.expire_time > $2::timestamptz
@@ -262,8 +262,8 @@ type FindLoginParams struct {
 
 type FindLoginRow struct {
 	ID           uuid.UUID
-	PhoneNumber  string
 	PasswordHash string
+	PasswordTime time.Time
 	DeviceID     *uuid.UUID
 }
 
@@ -274,8 +274,8 @@ func (q *Queries) FindLogin(ctx context.Context, arg FindLoginParams) (FindLogin
 	var i FindLoginRow
 	err := row.Scan(
 		&i.ID,
-		&i.PhoneNumber,
 		&i.PasswordHash,
+		&i.PasswordTime,
 		&i.DeviceID,
 	)
 	return i, err

@@ -14,7 +14,7 @@ SELECT * FROM users WHERE id = @id;
 -- FindLogin finds the account of a number and, if the device that asks is one of
 -- its own, the device.
 -- name: FindLogin :one
-SELECT u.id, u.phone_number, u.password_hash, d.id AS device_id
+SELECT u.id, u.password_hash, u.password_time, d.id AS device_id
   FROM users AS u
   LEFT JOIN devices AS d
     ON d.user_id = u.id AND d.token_hash = @device_token_hash AND d.expire_time > @now::timestamptz
