@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tillbook/tillbook/store/embedded"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -47,7 +48,7 @@ func run(args []string) (code int, err error) {
 		if err != nil {
 			return 1, err
 		}
-		defer func() { err = errors.Join(err, server.Stop(context.Background())) }()
+		defer func() { err = errors.Join(err, stop(server)) }()
 		if err := os.Setenv(storetest.URLVariable, server.URL()); err != nil {
 			return 1, err
 		}
@@ -55,6 +56,13 @@ func run(args []string) (code int, err error) {
 	return runCommand(args, signals)
 }
 
+func stop(server *embedded.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return server.Stop(ctx)
+}
+
+// runCommand passes signals on until the command ends, and returns its code.
 func runCommand(args []string, signals <-chan os.Signal) (int, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
