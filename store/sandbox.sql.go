@@ -16,12 +16,7 @@ WITH added AS (
     RETURNING id
 )
 DELETE FROM sandbox_messages
- WHERE id IN (SELECT m.id
-                FROM sandbox_messages m
-               WHERE m.id <= (SELECT added.id FROM added) - $1::bigint
-               ORDER BY m.id
-               LIMIT 100
-                 FOR UPDATE SKIP LOCKED)
+ WHERE id <= (SELECT added.id FROM added) - $1::bigint
 `
 
 type InsertSandboxMessageParams struct {
@@ -30,8 +25,8 @@ type InsertSandboxMessageParams struct {
 	Text        string
 }
 
-// InsertSandboxMessage keeps a message and forgets those that are more than
-// kept messages older. Two senders never wait for each other's clearing up.
+// InsertSandboxMessage keeps a message and forgets those that are kept messages
+// older.
 func (q *Queries) InsertSandboxMessage(ctx context.Context, arg InsertSandboxMessageParams) error {
 	_, err := q.db.Exec(ctx, insertSandboxMessage, arg.Kept, arg.PhoneNumber, arg.Text)
 	return err

@@ -71,16 +71,18 @@ func checkBalance(postings []posting) error {
 }
 
 // resolve finds the accounts. Those that stand for the world outside and for the
-// system itself are opened when they are first posted to; users' are not, since
-// a code that was misspelt would make money vanish into it.
+// system itself are opened when they are first posted to, once all others were
+// found; users' are not, since a code that was misspelt would make money vanish
+// into it.
 func (s *Service) resolve(ctx context.Context, postings []posting) error {
+	var missing []*posting
 	for i := range postings {
 		p := &postings[i]
-		class := money.Class(p.code)
-		if class == money.ClassExternal || class == money.ClassSystem {
+		account, asset, err := s.books.LookupAccount(ctx, p.code)
+		if errors.Is(err, books.ErrAccountNotFound) && opensByItself(p.code) {
+			missing = append(missing, p)
 			continue
 		}
-		account, asset, err := s.books.LookupAccount(ctx, p.code)
 		if err == nil && asset != p.value.Asset.ID {
 			err = books.ErrAccountAsset
 		}
@@ -89,11 +91,7 @@ func (s *Service) resolve(ctx context.Context, postings []posting) error {
 		}
 		p.account = account
 	}
-	for i := range postings {
-		p := &postings[i]
-		if p.account != 0 {
-			continue
-		}
+	for _, p := range missing {
 		var err error
 		p.account, err = s.books.OpenAccount(ctx, books.AccountSpec{
 			Code: p.code, Asset: p.value.Asset.ID, Unbounded: true,
@@ -103,6 +101,11 @@ func (s *Service) resolve(ctx context.Context, postings []posting) error {
 		}
 	}
 	return nil
+}
+
+func opensByItself(code string) bool {
+	class := money.Class(code)
+	return class == money.ClassExternal || class == money.ClassSystem
 }
 
 func refusal(err error, p *posting) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -239,6 +240,9 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 		}
 	})()
 	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{})
+	if err != nil && s.closed.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
+	}
 	if err != nil {
 		return nil, err
 	}

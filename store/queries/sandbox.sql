@@ -1,5 +1,5 @@
--- InsertSandboxMessage keeps a message and forgets those that are more than
--- kept messages older. Two senders never wait for each other's clearing up.
+-- InsertSandboxMessage keeps a message and forgets those that are kept messages
+-- older.
 -- name: InsertSandboxMessage :exec
 WITH added AS (
     INSERT INTO sandbox_messages (phone_number, text)
@@ -7,12 +7,7 @@ WITH added AS (
     RETURNING id
 )
 DELETE FROM sandbox_messages
- WHERE id IN (SELECT m.id
-                FROM sandbox_messages m
-               WHERE m.id <= (SELECT added.id FROM added) - @kept::bigint
-               ORDER BY m.id
-               LIMIT 100
-                 FOR UPDATE SKIP LOCKED);
+ WHERE id <= (SELECT added.id FROM added) - @kept::bigint;
 
 -- ListSandboxMessages lists a number's messages before an id, newest first.
 -- name: ListSandboxMessages :many
