@@ -231,8 +231,10 @@ type Outcome int32
 const (
 	// Not said.
 	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
-	// Nothing moved. The request may be sent again, also with the same
-	// idempotency key.
+	// This call moved nothing. The request may be sent again, also with the same
+	// idempotency key. If an earlier call with the key ended as UNKNOWN, only a
+	// decision on the money, such as INSUFFICIENT_FUNDS, settles that one too; a
+	// call that was turned away before, as by OVERLOADED or UNAVAILABLE, doesn't.
 	Outcome_OUTCOME_NOT_EXECUTED Outcome = 1
 	// The request had been executed before the error happened. Retrying with the
 	// same idempotency key returns its result.
