@@ -50,6 +50,7 @@ func translate(err error) error {
 
 // SQLSTATEs that the store decides by.
 const (
+	codeUniqueViolation      = "23505"
 	codeReadOnly             = "25006"
 	codeSerializationFailure = "40001"
 	codeStatementUnknown     = "40003"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -88,20 +89,27 @@ func newProvider(db *sql.DB, files fs.FS) (*goose.Provider, error) {
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 }
 
-// upWithRetries tries again after a lock timeout, and after the error by which
-// PostgreSQL says that another database's migration granted the same role at the
-// same moment (roles belong to the cluster; XX000 "tuple concurrently updated").
+// upWithRetries goes on where it stopped: each migration is a transaction.
 func upWithRetries(ctx context.Context, provider *goose.Provider) error {
 	for attempt := 1; ; attempt++ {
 		_, err := provider.Up(ctx)
-		if err == nil || attempt == migrationAttempts ||
-			!isCode(err, codeLockNotAvailable, codeDeadlock, codeInternal) {
+		if err == nil || attempt == migrationAttempts || !mayMigrateLater(err) {
 			return err
 		}
 		if err := sleep(ctx, jitter(migrationBackoffUnit<<min(attempt, 4))); err != nil {
 			return err
 		}
 	}
+}
+
+// mayMigrateLater is true of a lock that was not to be had, and of what happens
+// when another database of the cluster, which shares its roles, grants the same
+// role at the same moment: the catalog's own uniqueness or "tuple concurrently
+// updated".
+func mayMigrateLater(err error) bool {
+	var pg *pgconn.PgError
+	return isCode(err, codeLockNotAvailable, codeDeadlock, codeInternal) ||
+		errors.As(err, &pg) && pg.Code == codeUniqueViolation && pg.SchemaName == "pg_catalog"
 }
 
 // databaseVersion is 0 where nothing was migrated yet.

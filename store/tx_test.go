@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -198,41 +197,73 @@ func TestNoStatementOfATransactionRunsForEver(t *testing.T) {
 	}
 }
 
-// The commit waits for a standby that doesn't exist. Cancelled, PostgreSQL
+// A commit that waits for a standby that doesn't exist. Cancelled, PostgreSQL
 // answers COMMIT with success and a warning.
 func TestACommitWhoseReplicationWasCutShortIsUnknown(t *testing.T) {
 	t.Parallel()
-	server := storetest.NewServer(t, map[string]string{"wal_level": "replica"})
-	asOwner(t, server.URL(), "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-	asOwner(t, server.URL(), "SELECT pg_reload_conf()")
-	s := storetest.Open(t, store.Config{URL: server.URL()})
+	url, s := withoutStandby(t)
 	failed := make(chan error, 1)
 	go func() {
 		failed <- s.InTx(t.Context(), func(ctx context.Context, _ *store.Queries, tx pgx.Tx) error {
 			return addAsset(ctx, tx, "XTS")
 		})
 	}()
-	cancelSyncWait(t, server.URL())
+	atWaitingCommit(t, url, "SELECT pg_cancel_backend($1)")
 	if err := <-failed; !errors.Is(err, store.ErrOutcomeUnknown) {
 		t.Errorf("a commit that may be lost ended with %v", err)
 	}
 }
 
-// cancelSyncWait waits until a COMMIT waits for a standby and cancels it.
-func cancelSyncWait(t *testing.T, url string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
+func TestACallerThatGivesUpDuringTheCommitStillLearnsItsOutcome(t *testing.T) {
+	t.Parallel()
+	url, s := withoutStandby(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		failed <- s.InTx(ctx, func(ctx context.Context, _ *store.Queries, tx pgx.Tx) error {
+			return addAsset(ctx, tx, "XTS")
+		})
+	}()
+	atWaitingCommit(t, url, "SELECT $1 > 0")
+	cancel()
+	asOwner(t, url, "ALTER SYSTEM RESET synchronous_standby_names")
+	asOwner(t, url, "SELECT pg_reload_conf()")
+	if err := <-failed; err != nil {
+		t.Errorf("a commit that went through ended with %v", err)
 	}
-	defer conn.Close(context.Background())
-	for cancelled := false; !cancelled; {
-		err := conn.QueryRow(t.Context(), `SELECT coalesce(bool_or(pg_cancel_backend(pid)), false)
-			FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'commit%'`).Scan(&cancelled)
+}
+
+// withoutStandby returns a database whose commits wait for a standby in vain.
+func withoutStandby(t *testing.T) (url string, s *store.Store) {
+	t.Helper()
+	server := storetest.NewServer(t, map[string]string{"wal_level": "replica"})
+	s = storetest.Open(t, store.Config{URL: server.URL()})
+	asOwner(t, server.URL(), "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	asOwner(t, server.URL(), "SELECT pg_reload_conf()")
+	// Each session takes the new setting up by itself.
+	for waits := false; !waits; {
+		if err := s.Pool.QueryRow(t.Context(), "SELECT current_setting('synchronous_standby_names') <> ''").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return server.URL(), s
+}
+
+// atWaitingCommit waits until a COMMIT waits for a standby and does something
+// with its process.
+func atWaitingCommit(t *testing.T, url, sql string) {
+	t.Helper()
+	conn := connect(t, url)
+	var pid int32
+	for pid == 0 {
+		err := conn.QueryRow(t.Context(), `SELECT coalesce(min(pid), 0)
+			FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'commit%'`).Scan(&pid)
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+	}
+	if _, err := conn.Exec(t.Context(), sql, pid); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -103,6 +103,22 @@ func TestAFolderThatTheServersUserCantReachIsRefused(t *testing.T) {
 	isOneSentence(t, err)
 }
 
+func TestAClosedFolderOfOurOwnIsOpenedToTheServersUser(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, dir, nil)
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm()&0o066 != 0 {
+		t.Errorf("its files can be listed or changed by others: %v", info.Mode())
+	}
+}
+
 func TestAnInterruptedFirstStartIsBegunAnew(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t)
