@@ -70,6 +70,9 @@ func (e *Error) Error() string {
 	for _, f := range e.Fields {
 		fmt.Fprintf(&b, "; %s: %s", f.Field, f.Description)
 	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, " (try again in %v)", e.RetryAfter)
+	}
 	if e.Outcome == OutcomeUnknown {
 		b.WriteString(" (it isn't known whether it was executed)")
 	}

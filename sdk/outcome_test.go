@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connectproto"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
@@ -132,6 +133,25 @@ func TestAnErrorSaysAllThatTheServerSaid(t *testing.T) {
 		}
 		if connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Error("the transport's error is gone")
+		}
+	})
+}
+
+// What a proxy or another product says is not a reason of ours.
+func TestReasonsOfOtherDomainsAreNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		client := f.signedIn(t)
+		f.transfer = func(context.Context, *walletv1.TransferRequest) (*walletv1.TransferResponse, error) {
+			detail, err := connectproto.NewErrorDetail(&errdetails.ErrorInfo{Reason: "INSUFFICIENT_FUNDS", Domain: "example.com"})
+			if err != nil {
+				return nil, err
+			}
+			return nil, connect.NewError(connect.CodePermissionDenied, "no").WithDetail(detail)
+		}
+		_, err := client.Wallet.Transfer(t.Context(), payment())
+		if !errors.Is(err, tillbook.ReasonPermissionDenied) || errors.Is(err, tillbook.ReasonInsufficientFunds) {
+			t.Errorf("got %v", err)
 		}
 	})
 }

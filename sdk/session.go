@@ -158,15 +158,14 @@ func (s *sessions) renew() *renewal {
 // while that is safe: shortly after the server may have seen the token. (While
 // it can't have, the call itself retries.)
 func (s *sessions) exchange(ctx context.Context, used string) (*Session, *Error) {
-	end := time.Now().Add(refreshGrace)
+	soon, cancel := context.WithDeadline(ctx, time.Now().Add(refreshGrace))
+	defer cancel()
 	session, err := s.refresh(ctx, used)
 	for n := 1; err != nil && err.sent && err.Code == connect.CodeUnavailable; n++ {
-		if wait := backoff(n, err.RetryAfter, jitter()); time.Until(end) <= wait || !pause(ctx, wait) {
+		if !pause(soon, backoff(n, err.RetryAfter, jitter())) {
 			break
 		}
-		again, cancel := context.WithDeadline(ctx, end)
-		session, err = s.refresh(again, used)
-		cancel()
+		session, err = s.refresh(soon, used)
 	}
 	if err != nil && (err.Code == connect.CodeDeadlineExceeded || err.Code == connect.CodeCanceled) {
 		err.Code, err.Reason = connect.CodeUnavailable, ReasonUnavailable // Not the caller's deadline.

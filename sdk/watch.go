@@ -119,10 +119,6 @@ func streamError(ctx context.Context, err error) *Error {
 func (f *follower) again(err error) bool {
 	f.failures++
 	e := asError(err)
-	switch e.Reason {
-	case ReasonStreamMoved, ReasonUnavailable, ReasonOverloaded, ReasonRateLimited:
-		return true
-	}
 	switch e.Code {
 	case connect.CodeUnavailable, connect.CodeResourceExhausted:
 		return true

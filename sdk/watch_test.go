@@ -145,6 +145,9 @@ func TestAWatchGoesOnWhereItWas(t *testing.T) {
 				if n := f.count(walletv1connect.WalletServiceWatchWalletProcedure); n < 5 {
 					t.Errorf("the stream ended only %d times: nothing was tested", n)
 				}
+				if refreshed := len(f.refreshes) > 0; refreshed != (name == "token expired") {
+					t.Errorf("refreshed %d times", len(f.refreshes))
+				}
 			})
 		})
 	}
