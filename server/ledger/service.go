@@ -240,7 +240,7 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 		}
 	})()
 	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{})
-	if err != nil && s.closed.Err() != nil {
+	if errors.Is(err, context.Canceled) && s.closed.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
 	}
 	if err != nil {

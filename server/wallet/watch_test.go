@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
@@ -164,6 +161,29 @@ func TestAWatchResumesOnTheOtherReplicaWhereItWasLeft(t *testing.T) {
 	}
 }
 
+func TestALongBacklogIsToldToItsEnd(t *testing.T) {
+	books := moneytest.New(t)
+	// Neither a wake-up nor a heartbeat helps: all of it is there at once.
+	r := serveWith(t, books, wallet.WatchConfig{PageSize: 3, Heartbeat: time.Hour})
+	alice, bob := books.User(t, "alice"), books.User(t, "bobby")
+	books.Fund(t, alice, "100.00 USD")
+	books.Fund(t, alice, "100.00 EUR")
+	w := watch(t, r, alice, "")
+	w.snapshot(t)
+	w.close()
+	var want []*walletv1.Transaction
+	for i := range 20 {
+		sum := []string{"1 USD", "2 USD", "1 EUR"}[i%3]
+		want = append(want, mustPay(t, r.as(alice), transfer(fmt.Sprint(i), sum, byID(bob))))
+	}
+	again := watch(t, r, alice, w.token)
+	for i := range want {
+		if got := again.change(t); !proto.Equal(got, want[i]) {
+			t.Fatalf("change %d is %v, want %v", i, got, want[i])
+		}
+	}
+}
+
 func TestNothingIsMissedOrRepeatedWhileMoneyMovesAndStreamsBreak(t *testing.T) {
 	books := moneytest.New(t)
 	// Small pages, so that backlogs take several.
@@ -246,20 +266,8 @@ func TestWhatCommitsBehindTheHorizonIsStillToldOnce(t *testing.T) {
 		t.Fatalf("got %v", got)
 	}
 
-	// A transaction that has a number but doesn't end holds the horizon down:
-	// the other replica's payments lie above it.
-	conn, err := pgx.Connect(t.Context(), books.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	tx, err := conn.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), `SELECT pg_current_xact_id()`); err != nil {
-		t.Fatal(err)
-	}
+	// The other replica's payments lie above the horizon now.
+	release := holdHorizon(t, books)
 	second := mustPay(t, there.as(alice), transfer("2", "2 USD", byID(bob)))
 	// This replica's own payment wakes the stream at once, and it finds both.
 	third := mustPay(t, here.as(alice), transfer("3", "3 USD", byID(bob)))
@@ -269,28 +277,21 @@ func TestWhatCommitsBehindTheHorizonIsStillToldOnce(t *testing.T) {
 		}
 	}
 	fourth := mustPay(t, there.as(alice), transfer("4", "0.50 USD", byID(bob)))
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if got := w.change(t); !proto.Equal(got, fourth) {
 		t.Errorf("got %v, want %v", got, fourth)
 	}
 }
 
-func TestAHeartbeatFindsWhatNoWakeUpTold(t *testing.T) {
-	books := moneytest.New(t)
-	here := serveWith(t, books, wallet.WatchConfig{Heartbeat: 20 * time.Millisecond})
-	there := serve(t, books)
-	alice, bob := books.User(t, "alice"), books.User(t, "bobby")
-	books.Fund(t, alice, "10.00 USD")
-	w := watch(t, here, alice, "")
-	w.snapshot(t)
-
+// holdHorizon begins a transaction that has a number and doesn't end until
+// release is called: nothing that commits later can be read from the events.
+func holdHorizon(t testing.TB, books *moneytest.Books) (release func()) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), books.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -298,123 +299,9 @@ func TestAHeartbeatFindsWhatNoWakeUpTold(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT pg_current_xact_id()`); err != nil {
 		t.Fatal(err)
 	}
-	// The horizon doesn't move until the end of the test, so no wake-up comes.
-	paid := mustPay(t, there.as(alice), transfer("1", "1 USD", byID(bob)))
-	if got := w.change(t); !proto.Equal(got, paid) {
-		t.Errorf("got %v, want %v", got, paid)
-	}
-}
-
-func TestASilentStreamBeatsAndItsTokensGoOn(t *testing.T) {
-	books := moneytest.New(t)
-	r := serveWith(t, books, wallet.WatchConfig{Heartbeat: time.Millisecond})
-	alice := books.User(t, "alice")
-	books.Fund(t, alice, "10.00 USD")
-	w := watch(t, r, alice, "")
-	w.snapshot(t)
-	for range 3 {
-		if msg := w.next(t); msg.GetHeartbeat().GetTime() == nil {
-			t.Fatalf("got %v, want a heartbeat", msg)
-		}
-	}
-	w.close()
-	again := watch(t, r, alice, w.token)
-	books.Fund(t, alice, "1.00 USD")
-	if got := text(again.change(t).GetBalanceAfter()); got != "11.00 USD" {
-		t.Errorf("after resuming from a heartbeat the balance is %s", got)
-	}
-}
-
-func TestDrainingMovesStreams(t *testing.T) {
-	books := moneytest.New(t)
-	r, other := serve(t, books), serve(t, books)
-	alice := books.User(t, "alice")
-	w := watch(t, r, alice, "")
-	w.snapshot(t)
-	r.Drain()
-	_, err := w.stream.Receive()
-	moneytest.WantRefusal(t, err, "STREAM_MOVED")
-	if connect.CodeOf(err) != connect.CodeUnavailable {
-		t.Errorf("the code is %v", connect.CodeOf(err))
-	}
-	books.Fund(t, alice, "1.00 USD")
-	if got := text(watch(t, other, alice, w.token).change(t).GetAmount()); got != "1.00 USD" {
-		t.Errorf("after moving the stream tells %s", got)
-	}
-}
-
-func TestAUserHasEightStreamsAtMost(t *testing.T) {
-	books := moneytest.New(t)
-	r := serve(t, books)
-	alice, bob := books.User(t, "alice"), books.User(t, "bobby")
-	var open []*watcher
-	for range 8 {
-		w := watch(t, r, alice, "")
-		w.snapshot(t)
-		open = append(open, w)
-	}
-	if got := watch(t, r, alice, "").wantRefusal(t, "RATE_LIMITED"); !got.Retry {
-		t.Error("the client isn't told when to try again")
-	}
-	watch(t, r, bob, "").snapshot(t)
-	// The place of one that left becomes free when its handler has ended.
-	open[0].close()
-	for {
-		w := watch(t, r, alice, "")
-		msg, err := w.stream.Receive()
-		if err == nil && msg.GetSnapshot() != nil {
-			break
-		}
-		moneytest.WantRefusal(t, err, "RATE_LIMITED")
-	}
-}
-
-func TestAStreamEndsWithItsClient(t *testing.T) {
-	books := moneytest.New(t)
-	r := serve(t, books)
-	alice := books.User(t, "alice")
-	var open []*watcher
-	for range 5 {
-		w := watch(t, r, alice, "")
-		w.snapshot(t)
-		open = append(open, w)
-	}
-	if n := handlers(); n != 5 {
-		t.Fatalf("%d handlers run for 5 streams", n)
-	}
-	for _, w := range open {
-		w.close()
-	}
-	// A handler that doesn't end keeps this loop until the test is killed.
-	for handlers() > 0 {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// handlers counts the goroutines that serve a stream.
-func handlers() int {
-	stacks := make([]byte, 1<<22)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "server/wallet.(*Service).WatchWallet(")
-}
-
-func TestAClientThatReadsSlowlyHoldsUpNobodyElse(t *testing.T) {
-	books := moneytest.New(t)
-	r := serve(t, books)
-	alice, bob := books.User(t, "alice"), books.User(t, "bobby")
-	books.Fund(t, alice, "100.00 USD")
-	slow := watch(t, r, alice, "")
-	slow.snapshot(t)
-	quick := watch(t, r, alice, "")
-	quick.snapshot(t)
-	var told []*walletv1.Transaction
-	for i := range 20 {
-		mustPay(t, r.as(alice), transfer(fmt.Sprint(i), "1 USD", byID(bob)))
-		told = append(told, quick.change(t))
-	}
-	for i, want := range told {
-		if got := slow.change(t); !proto.Equal(got, want) {
-			t.Fatalf("change %d is %v for the slow client, want %v", i, got, want)
+	return func() {
+		if err := tx.Commit(context.Background()); err != nil {
+			t.Error(err)
 		}
 	}
 }
