@@ -17,6 +17,8 @@ type account struct {
 	uid, gid int
 	// other says that it isn't the user of this process.
 	other bool
+	// capability lets it pass folders that are closed to it; 0 for none.
+	capability uintptr
 }
 
 // serverAccount is this process's own user, unless that is root: then the user
@@ -68,6 +70,9 @@ func (a account) command(name string, args ...string) *exec.Cmd {
 	if a.other {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
+	if a.capability != 0 {
+		grant(cmd.SysProcAttr, a.capability)
+	}
 	return cmd
 }
 
@@ -79,18 +84,33 @@ func (a account) own(path string) error {
 	return os.Chown(path, a.uid, a.gid)
 }
 
-// checkReach finds the folder above dir that shuts the account out, if one does.
-// It tries rather than compares modes, which don't tell of access lists.
-func (a account) checkReach(ctx context.Context, dir string) error {
+// reach returns the account with what it takes to get to the folder: nothing
+// more than it is, as a rule; a capability where a folder above is closed to it,
+// as root's home is on Debian. Where not even that helps, it names the folder
+// that shuts the account out. It tries rather than compares modes, which don't
+// tell of access lists.
+func (a account) reach(ctx context.Context, dir string) (account, error) {
 	if !a.other || a.canEnter(dir) {
-		return nil
+		return a, nil
 	}
+	for _, capability := range passing {
+		b := a
+		b.capability = capability
+		if b.canEnter(dir) {
+			return b, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return a, err
+	}
+	return a, a.shutOut(dir)
+}
+
+// shutOut refuses a folder that the account can't get to.
+func (a account) shutOut(dir string) error {
 	closed := dir
 	for parent := filepath.Dir(dir); parent != closed && !a.canEnter(parent); parent = filepath.Dir(parent) {
 		closed = parent
-	}
-	if err := ctx.Err(); err != nil {
-		return err
 	}
 	return refuse(ErrUnreachable,
 		"the user %s, as whom PostgreSQL runs because it refuses root, may not enter %s: choose a data folder outside of it with --data-dir, or allow it with `chmod o+x %s`",

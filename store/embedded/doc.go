@@ -22,8 +22,12 @@
 //
 // The server listens on the loopback interface and asks for the password, so
 // other users of a shared machine stay outside. PostgreSQL refuses to run as
-// root; then it runs as the user postgres, or nobody where there is none, which
-// needs to reach the folder but not to read anything else.
+// root; then it runs as the user postgres, or nobody where there is none. It
+// needs to reach the folder but not to read anything else; only where a folder
+// above is closed to that user, as root's home usually is, does the server get a
+// capability of Linux that opens it (CAP_DAC_READ_SEARCH, if there is that one to
+// give), which then lets the database's owner, and nobody else, read files
+// through it.
 //
 // # The end
 //

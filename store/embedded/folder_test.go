@@ -79,28 +79,52 @@ func TestAFolderInUseIsRefused(t *testing.T) {
 	remember(t, s.URL())
 }
 
-func TestAFolderThatTheServersUserCantReachIsRefused(t *testing.T) {
+// As root's home is on Debian.
+func TestAFolderBelowAClosedOneIsReached(t *testing.T) {
 	t.Parallel()
 	closed := t.TempDir()
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(closed, "below", "data")
-	s, err := Start(t.Context(), Options{Dir: dir})
-	if os.Geteuid() != 0 {
-		// The server runs as this user, who reaches it.
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustStop(t, s)
-		return
+	s := mustStart(t, filepath.Join(closed, "below", "data"), nil)
+	remember(t, s.URL())
+	if !remembered(t, s.URL()) {
+		t.Error("what was written isn't there")
 	}
-	// t.TempDir makes a closed folder around the one it returns.
-	outer := filepath.Dir(closed)
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "chmod o+x "+outer+"`") {
-		t.Fatalf("started where the user can't go: %v", err)
+}
+
+func TestAnAccountGetsACapabilityOnlyWhereAFolderIsClosed(t *testing.T) {
+	t.Parallel()
+	a, err := serverAccount("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := a.reach(t.Context(), reachableDir(t))
+	if err != nil || open.capability != 0 {
+		t.Errorf("an open folder is reached with capability %d, %v", open.capability, err)
+	}
+	closed, err := a.reach(t.Context(), t.TempDir())
+	if err != nil || (closed.capability != 0) != a.other {
+		t.Errorf("a closed folder is reached with capability %d, %v", closed.capability, err)
+	}
+}
+
+func TestAFolderThatTheServersUserCantReachIsRefused(t *testing.T) {
+	t.Parallel()
+	closed := t.TempDir()
+	a, err := serverAccount("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.shutOut(filepath.Join(closed, "below", "data"))
+	if !errors.Is(err, ErrUnreachable) {
+		t.Errorf("refused with %v", err)
 	}
 	isOneSentence(t, err)
+	// t.TempDir makes a closed folder around the one it returns.
+	if outer := filepath.Dir(closed); a.other && !strings.Contains(err.Error(), "chmod o+x "+outer+"`") {
+		t.Errorf("the folder in the way isn't named: %v", err)
+	}
 }
 
 func TestAClosedFolderOfOurOwnIsOpenedToTheServersUser(t *testing.T) {

@@ -124,7 +124,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 			unlock(s.lock)
 		}
 	}()
-	if err := s.account.checkReach(ctx, string(f)); err != nil {
+	if s.account, err = s.account.reach(ctx, string(f)); err != nil {
 		return err
 	}
 	password, err := s.initialize(ctx)
