@@ -3,18 +3,30 @@ package rpc
 import (
 	"context"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect/v2"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 )
 
+// recheckEvery is how soon a stream notices that its caller was signed out.
+const recheckEvery = 10 * time.Second
+
 // Authorize finds out who calls and lets through whom the policy allows. It runs
 // before the request is read. Procedures without a policy are refused.
 //
 // A public procedure doesn't look at credentials: a client that still holds an
 // expired token can sign in anew.
+//
+// On a stream the credentials are looked at again and again. It ends when the
+// session does, and with STREAM_MOVED when the token expires, so that the client
+// opens it anew with a fresh one.
 func Authorize(auth Authenticator, sandbox bool) connect.ServerInterceptor {
+	return authorize(auth, sandbox, recheckEvery)
+}
+
+func authorize(auth Authenticator, sandbox bool, recheck time.Duration) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			c := callFrom(ctx)
@@ -22,56 +34,93 @@ func Authorize(auth Authenticator, sandbox bool) connect.ServerInterceptor {
 				// Nobody registered it: the fallback answers, and has nothing to guard.
 				return next(ctx, spec, stream)
 			}
+			want := KindAnonymous
 			switch c.policy.Access {
 			case Public:
+				return next(ctx, spec, stream)
 			case Sandbox:
 				if !sandbox {
 					return errUnknownProcedure
 				}
+				return next(ctx, spec, stream)
 			case User:
-				if err := c.authenticate(ctx, auth, KindUser); err != nil {
-					return err
-				}
+				want = KindUser
 			case Operator:
-				if err := c.authenticate(ctx, auth, KindOperator); err != nil {
-					return err
-				}
+				want = KindOperator
 			default:
 				return errDenied
 			}
-			return next(ctx, spec, stream)
+			token, err := bearer(ctx)
+			if err != nil {
+				return err
+			}
+			if c.principal, err = admit(ctx, auth, token, want); err != nil {
+				return err
+			}
+			if spec.StreamType == connect.StreamTypeUnary {
+				return next(ctx, spec, stream)
+			}
+			return whileAdmitted(ctx, recheck,
+				func(ctx context.Context) error { _, err := admit(ctx, auth, token, want); return err },
+				func(ctx context.Context) error { return next(ctx, spec, stream) })
 		}
 	}
 }
 
-func (c *call) authenticate(ctx context.Context, auth Authenticator, want PrincipalKind) error {
-	info, ok := connect.CallInfoForServerContext(ctx)
-	if !ok {
-		return errNoCredentials
-	}
-	token, ok := bearer(info.RequestHeader().Get("Authorization"))
-	if !ok {
-		return errNoCredentials
-	}
+func admit(ctx context.Context, auth Authenticator, token string, want PrincipalKind) (Principal, error) {
 	p, err := auth.Authenticate(ctx, token)
 	if err != nil {
-		return err
+		return Principal{}, err
 	}
 	if p.Kind != want {
-		return errDenied
+		return Principal{}, errDenied
 	}
-	c.principal = p
-	return nil
+	return p, nil
 }
 
-// bearer takes the token out of an Authorization header.
-func bearer(header string) (string, bool) {
+// whileAdmitted runs serve until it returns or the caller is no longer admitted.
+func whileAdmitted(ctx context.Context, every time.Duration, admit, serve func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var timer *time.Timer
+	ready := make(chan struct{})
+	timer = time.AfterFunc(every, func() {
+		<-ready // timer is set
+		switch err := admit(ctx); {
+		case ctx.Err() != nil:
+		case err == nil:
+			timer.Reset(every)
+		case ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_TOKEN_EXPIRED:
+			cancel(errStreamMoved)
+		default:
+			cancel(AsError(err))
+		}
+	})
+	close(ready)
+	defer timer.Stop()
+	err := serve(ctx)
+	if ended, ok := context.Cause(ctx).(*Error); ok && err != nil { //nolint:errorlint // only what is set above
+		return ended
+	}
+	return err
+}
+
+// bearer takes the token out of the Authorization header.
+func bearer(ctx context.Context) (string, error) {
 	const scheme = "bearer "
+	info, ok := connect.CallInfoForServerContext(ctx)
+	if !ok {
+		return "", errNoCredentials
+	}
+	header := info.RequestHeader().Get("Authorization")
 	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
-		return "", false
+		return "", errNoCredentials
 	}
 	token := strings.TrimSpace(header[len(scheme):])
-	return token, token != ""
+	if token == "" {
+		return "", errNoCredentials
+	}
+	return token, nil
 }
 
 // UnknownProcedure serves what nobody registered, so that even then the error

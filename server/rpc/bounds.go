@@ -12,9 +12,10 @@ import (
 
 // Limits bound how long calls last.
 type Limits struct {
-	// Timeout is the deadline of a unary call whose client set none.
+	// Timeout is the deadline of a unary call whose client set none, unless its
+	// policy gives it longer.
 	Timeout time.Duration
-	// MaxTimeout is the most that a client may ask for.
+	// MaxTimeout is the most that a client may ask for, with the same exception.
 	MaxTimeout time.Duration
 	// StreamAge is how long a stream may stay open, give or take a tenth, so
 	// that load spreads over replicas that came later.
@@ -27,8 +28,11 @@ type Limits struct {
 func Bound(limits Limits) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if spec.StreamType == connect.StreamTypeUnary {
-				ctx, cancel := limits.unary(ctx)
+				ctx, cancel := limits.unary(ctx, callFrom(ctx).policy.Timeout)
 				defer cancel()
 				return next(ctx, spec, stream)
 			}
@@ -47,13 +51,13 @@ func Bound(limits Limits) connect.ServerInterceptor {
 	}
 }
 
-func (l Limits) unary(ctx context.Context) (context.Context, context.CancelFunc) {
+func (l Limits) unary(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
-	switch {
+	switch most := max(l.MaxTimeout, longer); {
 	case !ok:
-		return context.WithTimeout(ctx, l.Timeout)
-	case time.Until(deadline) > l.MaxTimeout:
-		return context.WithTimeout(ctx, l.MaxTimeout)
+		return context.WithTimeout(ctx, max(l.Timeout, longer))
+	case time.Until(deadline) > most:
+		return context.WithTimeout(ctx, most)
 	default:
 		return ctx, func() {}
 	}

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"time"
+
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
@@ -30,8 +32,11 @@ type Policy struct {
 	// Money is true if the procedure moves money; then each of its errors says
 	// what became of the request.
 	Money bool
+	// Timeout is how long the procedure may take if that is longer than others
+	// may.
+	Timeout time.Duration
 	// Plumbing is true for what infrastructure calls all the time, such as
-	// health checks: its successes and failures are not logged.
+	// health checks: what callers do wrong there is not logged.
 	Plumbing bool
 }
 
@@ -66,7 +71,7 @@ var Policies = map[string]Policy{
 	ledgerv1connect.LedgerServiceGetTransactionProcedure:  {Access: Operator},
 	ledgerv1connect.LedgerServicePostTransactionProcedure: {Access: Operator, Money: true},
 	ledgerv1connect.LedgerServiceGetTrialBalanceProcedure: {Access: Operator},
-	ledgerv1connect.LedgerServiceVerifyProcedure:          {Access: Operator},
+	ledgerv1connect.LedgerServiceVerifyProcedure:          {Access: Operator, Timeout: 30 * time.Minute},
 
 	sandboxv1connect.SandboxServiceListMessagesProcedure: {Access: Sandbox},
 	sandboxv1connect.SandboxServiceFundProcedure:         {Access: Sandbox, Money: true},

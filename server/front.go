@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/grpcreflect/v2"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tillbook/tillbook/server/rpc"
+)
+
+// front is what the doors lead to.
+type front struct {
+	telemetry *telemetry
+	auth      rpc.Authenticator
+	// ping says whether the database answers.
+	ping func(context.Context) error
+	// register adds the services.
+	register func(*connect.Server)
+	// keys serves the public keys that verify access tokens.
+	keys http.Handler
+}
+
+// mount puts f behind both doors.
+func (s *Server) mount(f front) error {
+	seen, err := f.telemetry.observer(s.cfg.Logger)
+	if err != nil {
+		return err
+	}
+	rules, err := rpc.NewValidator()
+	if err != nil {
+		return err
+	}
+	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, rules, s.draining)...)
+	calls.SetUnknownHandler(rpc.UnknownProcedure)
+	f.register(calls)
+	ready := &readiness{unready: s.unready, ping: f.ping}
+	registerHealth(calls, ready)
+	grpcreflect.Register(calls)
+
+	s.http = newHTTPDoor(&s.cfg, calls, seen, map[string]http.Handler{
+		"GET /healthz":               http.HandlerFunc(serveLive),
+		"GET /readyz":                http.HandlerFunc(ready.serve),
+		"GET /metrics":               promhttp.HandlerFor(f.telemetry.registry, promhttp.HandlerOpts{}),
+		"GET /.well-known/jwks.json": f.keys,
+	})
+	if s.grpcListener != nil {
+		s.grpc = newGRPCDoor(&s.cfg, calls, seen)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"context"
+	"testing"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/tillbook/tillbook/server/rpc"
+)
+
+// specs are all procedures that a server in sandbox mode has.
+func specs(t *testing.T) []connect.Spec {
+	t.Helper()
+	calls := connect.NewServer()
+	(&harness{wallet: &fakeWallet{}}).register(calls)
+	registerHealth(calls, &readiness{})
+	var all []connect.Spec
+	for spec := range calls.Specs() {
+		all = append(all, spec)
+	}
+	return all
+}
+
+// TestEveryProcedureLetsInWhomItsPolicyNames calls everything as everybody.
+func TestEveryProcedureLetsInWhomItsPolicyNames(t *testing.T) {
+	h := start(t, func(_ *Config, h *harness) {
+		h.wallet.watch = watchNothing
+	})
+	client := connect.NewClient(connecthttp.NewTransport(h2cClient(t), h.url("")))
+	everybody := map[string]rpc.Access{"": rpc.Public, userToken: rpc.User, operatorToken: rpc.Operator, "stale-token": rpc.Public}
+	for _, spec := range specs(t) {
+		access := rpc.Policies[spec.Procedure].Access
+		for token, caller := range everybody {
+			want := connect.Code(0) // anything but a refusal
+			switch {
+			case access == rpc.Denied:
+				t.Errorf("%s has no policy", spec.Procedure)
+			case access == rpc.Public, access == rpc.Sandbox, access == caller:
+			case caller == rpc.Public:
+				want = connect.CodeUnauthenticated
+			default:
+				want = connect.CodePermissionDenied
+			}
+			got := tryCall(t, client, spec, token)
+			refused := got == connect.CodeUnauthenticated || got == connect.CodePermissionDenied
+			if want != 0 && got != want || want == 0 && refused {
+				t.Errorf("%s with token %q: %s, want %v", spec.Procedure, token, got, want)
+			}
+		}
+	}
+}
+
+// tryCall makes an empty call and returns the code of its end, 0 if it is none.
+func tryCall(t *testing.T, client *connect.Client, spec connect.Spec, token string) connect.Code {
+	t.Helper()
+	method, ok := spec.Schema.(protoreflect.MethodDescriptor)
+	if !ok {
+		t.Fatalf("%s has no descriptor", spec.Procedure)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ctx, info := connect.NewClientContext(ctx)
+	if token != "" {
+		info.RequestHeader().Set("Authorization", "Bearer "+token)
+	}
+	req := dynamicpb.NewMessage(method.Input())
+	var err error
+	if spec.StreamType == connect.StreamTypeUnary {
+		err = client.CallUnary(ctx, spec, req, dynamicpb.NewMessage(method.Output()))
+	} else {
+		var stream connect.ClientStream
+		if stream, err = client.CallServerStream(ctx, spec, req); err == nil {
+			err = stream.Receive(dynamicpb.NewMessage(method.Output()))
+		}
+	}
+	if err == nil {
+		return 0
+	}
+	return connect.CodeOf(err)
+}
+
+func TestAProcedureWithoutAPolicyIsRefused(t *testing.T) {
+	const procedure = "/tillbook.test.v1.TestService/Test"
+	h := start(t)
+	_ = h
+	calls := connect.NewServer(interceptorsForTest(t, h)...)
+	served := false
+	calls.Register(connect.Method{
+		Spec: connect.Spec{Procedure: procedure, Schema: (&emptypb.Empty{}).ProtoReflect().Descriptor()},
+		Handler: func(context.Context, connect.Spec, connect.ServerStream) error {
+			served = true
+			return nil
+		},
+	})
+	err := calls.Call(t.Context(), procedure, nil, nil)
+	if connect.CodeOf(err) != connect.CodePermissionDenied || served {
+		t.Errorf("%v, served %v", err, served)
+	}
+}
+
+// interceptorsForTest is the list of a server's interceptors.
+func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
+	t.Helper()
+	tel, err := newTelemetry(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := tel.observer(h.server.cfg.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := rpc.NewValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return interceptors(&h.server.cfg, seen, h.auth, rules, h.server.draining)
+}
+
+// TestTheSandboxIsDeniedWithoutItsMode: the service isn't registered then, and
+// even if it were.
+func TestTheSandboxIsDeniedWithoutItsMode(t *testing.T) {
+	h := start(t, func(c *Config, _ *harness) { c.Sandbox, c.SMSWebhookURL = false, "https://sms.example" })
+	client := connect.NewClient(connecthttp.NewTransport(h2cClient(t), h.url("")))
+	for _, spec := range specs(t) {
+		if rpc.Policies[spec.Procedure].Access != rpc.Sandbox {
+			continue
+		}
+		if code := tryCall(t, client, spec, userToken); code != connect.CodeUnimplemented {
+			t.Errorf("%s: %s", spec.Procedure, code)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// Server is one replica. New makes it, Run serves until its context ends, and
+// Close lets everything go; a second Close does nothing.
+type Server struct {
+	cfg          Config
+	listener     net.Listener
+	grpcListener net.Listener // nil if there is no native door
+	http         *http.Server
+	grpc         *grpc.Server
+
+	// A replica that stops is unready first, and drains a little later.
+	unready, draining context.Context
+	leave, drain      context.CancelFunc
+
+	// owned is what Close closes, last opened first.
+	owned []func() error
+	close sync.Once
+	err   error
+}
+
+// New opens the database and takes the addresses, and undoes it all if anything
+// fails. The context bounds only that.
+func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+	cfg.setDefaults()
+	if err := errors.Join(cfg.Check(), cfg.checkSecrets()); err != nil {
+		return nil, err
+	}
+	s := newServer(cfg)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	front, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mount(front); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newServer(cfg Config) *Server {
+	s := &Server{cfg: cfg}
+	s.unready, s.leave = context.WithCancel(context.Background())
+	s.draining, s.drain = context.WithCancel(context.Background())
+	return s
+}
+
+// listen takes the addresses, before anything that costs time.
+func (s *Server) listen(ctx context.Context) error {
+	var err error
+	if s.listener, err = listen(ctx, s.cfg.Listen, "--listen"); err != nil {
+		return err
+	}
+	s.own(closeListener(s.listener))
+	if s.cfg.GRPCListen == "" {
+		return nil
+	}
+	if s.grpcListener, err = listen(ctx, s.cfg.GRPCListen, "--grpc-listen"); err != nil {
+		return err
+	}
+	s.own(closeListener(s.grpcListener))
+	return nil
+}
+
+func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use: stop what listens there or choose another with %s: %w", addr, flag, err)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s (%s): %w", addr, flag, err)
+	}
+	return l, nil
+}
+
+func closeListener(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (s *Server) own(f func() error) { s.owned = append(s.owned, f) }
+
+// Addr is where the server listens, with the port that it got.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// GRPCAddr is where the native gRPC door is; empty if there is none.
+func (s *Server) GRPCAddr() string {
+	if s.grpcListener == nil {
+		return ""
+	}
+	return s.grpcListener.Addr().String()
+}
+
+// Run serves until ctx ends, then drains and closes the server. It returns nil
+// after an orderly end.
+func (s *Server) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	var doors sync.WaitGroup
+	doors.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve %s: %w", s.Addr(), err)
+		}
+	})
+	if s.grpc != nil {
+		doors.Go(func() {
+			if err := s.grpc.Serve(s.grpcListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				failed <- fmt.Errorf("serve %s: %w", s.GRPCAddr(), err)
+			}
+		})
+	}
+	s.cfg.Logger.Info("serving", "listen", s.Addr(), "grpc_listen", s.GRPCAddr(), "sandbox", s.cfg.Sandbox)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.stop(err == nil)
+	doors.Wait()
+	return errors.Join(err, s.Close())
+}
+
+// stop ends what is under way: first the replica says that it is going, then it
+// sends streams away and takes nothing new, then it waits, but not forever.
+func (s *Server) stop(orderly bool) {
+	s.leave()
+	if orderly && s.cfg.DrainDelay > 0 {
+		time.Sleep(s.cfg.DrainDelay)
+	}
+	s.drain()
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
+	defer cancel()
+	var doors sync.WaitGroup
+	doors.Go(func() {
+		if s.http.Shutdown(ctx) != nil {
+			s.cfg.Logger.Warn("calls were cut off", "listen", s.Addr())
+			_ = s.http.Close()
+		}
+	})
+	if s.grpc != nil {
+		doors.Go(func() { s.stopGRPC(ctx) })
+	}
+	doors.Wait()
+}
+
+func (s *Server) stopGRPC(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() { // ends with the last handler
+		defer close(ended)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.cfg.Logger.Warn("calls were cut off", "grpc_listen", s.GRPCAddr())
+		s.grpc.Stop()
+	}
+}
+
+// Close lets go of everything that New opened, last opened first. It is for a
+// server that isn't running; Run calls it at its own end.
+func (s *Server) Close() error {
+	s.close.Do(func() {
+		s.leave()
+		s.drain()
+		for _, f := range slices.Backward(s.owned) {
+			s.err = errors.Join(s.err, f())
+		}
+	})
+	return s.err
+}

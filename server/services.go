@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/auth"
+	ledgerservice "github.com/tillbook/tillbook/server/ledger"
+	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/sandbox"
+	"github.com/tillbook/tillbook/server/wallet"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// open builds everything between the doors and the database, from the bottom up.
+func (s *Server) open(ctx context.Context) (front, error) {
+	t, err := newTelemetry(ctx, s.cfg.Version)
+	if err != nil {
+		return front{}, err
+	}
+	s.own(t.close)
+	db, books, err := s.openBooks(ctx, t)
+	if err != nil {
+		return front{}, err
+	}
+	n, err := s.openNouns(db, books)
+	if err != nil {
+		return front{}, err
+	}
+	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
+		return front{}, err
+	}
+	return front{telemetry: t, auth: n.auth, ping: db.Ping, register: n.register, keys: n.auth.JWKS()}, nil
+}
+
+// openBooks migrates and opens the database and the ledger on it.
+func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *ledger.Ledger, error) {
+	if !s.cfg.SkipMigrate {
+		from, to, err := store.Migrate(ctx, s.cfg.DatabaseURL)
+		if err != nil {
+			return nil, nil, err
+		}
+		if from != to {
+			s.cfg.Logger.Info("migrated the database", "from", from, "to", to)
+		}
+	}
+	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
+	if err != nil {
+		return nil, nil, err
+	}
+	s.own(func() error { db.Close(); return nil })
+	if err := watchPool(t.metrics, db.Pool); err != nil {
+		return nil, nil, err
+	}
+	cfg := s.cfg.Ledger
+	cfg.Logger = s.cfg.Logger
+	if t.traces != nil {
+		cfg.TracerProvider = t.traces
+	}
+	books := ledger.New(db.Pool, cfg)
+	s.own(func() error { books.Close(); return nil })
+	if err := watch(t.meter, ledgerInstruments, books.Stats); err != nil {
+		return nil, nil, err
+	}
+	if err := watchRetries(t.meter, books.Stats); err != nil {
+		return nil, nil, err
+	}
+	return db, books, nil
+}
+
+// nouns are the services, one a noun. They don't know each other.
+type nouns struct {
+	auth    *auth.Service
+	wallet  *wallet.Service
+	ledger  *ledgerservice.Service
+	sandbox *sandbox.Service // nil unless in sandbox mode
+}
+
+func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error) {
+	limiter := limit.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	sms, err := s.gateway(db)
+	if err != nil {
+		return nil, err
+	}
+	n := &nouns{}
+	n.auth, err = auth.New(auth.Deps{
+		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the auth service: %w", err)
+	}
+	s.own(func() error { n.auth.Close(); return nil })
+	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
+	s.own(func() error { n.ledger.Close(); return nil })
+	if s.cfg.Sandbox {
+		n.sandbox = sandbox.New(sandbox.Deps{Store: db, Ledger: books, View: n.wallet.View})
+	}
+	return n, nil
+}
+
+// gateway is how SMS messages leave: by the webhook if there is one, which also
+// goes for a sandbox.
+func (s *Server) gateway(db *store.Store) (auth.Gateway, error) {
+	if s.cfg.SMSWebhookURL == "" {
+		return sandbox.NewGateway(db), nil
+	}
+	return auth.NewWebhook(s.cfg.SMSWebhookURL)
+}
+
+func (n *nouns) register(calls *connect.Server) {
+	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
+	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
+	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
+	if n.sandbox != nil {
+		sandboxv1connect.RegisterSandboxServiceHandler(calls, n.sandbox)
+	}
+}
