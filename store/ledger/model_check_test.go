@@ -1,0 +1,216 @@
+package ledger_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// world is one run of the model beside ledgers, on accounts of its own.
+type world struct {
+	books  *books
+	number int64 // of the run: in the codes of its accounts and in its keys
+	prefix string
+	model  model
+	past   []*order
+	drawn  int
+}
+
+// newWorld opens accounts of one or two assets. The first of each asset stands
+// for the world outside.
+func newWorld(t *rapid.T, b *books) *world {
+	w := &world{books: b, number: b.keys.Add(1), model: model{done: map[string]*execution{}}}
+	w.prefix = fmt.Sprintf("model%d/", w.number)
+	for _, asset := range []ledger.AssetID{jpy, eth}[:rapid.IntRange(1, 2).Draw(t, "assets")] {
+		for i := range rapid.IntRange(2, 4).Draw(t, "accounts") {
+			a := &modelAccount{code: fmt.Sprintf("%s%d/%d", w.prefix, asset, i), asset: asset, bounded: i > 0, balance: mustBig("0")}
+			a.id = b.open(ledger.AccountSpec{Code: a.code, Asset: asset, Unbounded: !a.bounded})
+			w.model.accounts = append(w.model.accounts, a)
+		}
+	}
+	return w
+}
+
+// replica draws one of the ledgers to read from.
+func (w *world) replica(t *rapid.T) *ledger.Ledger {
+	return rapid.SampledFrom(w.books.ledgers).Draw(t, "replica")
+}
+
+// together commits a few orders at once and has the model explain the answers.
+func (w *world) together(t *rapid.T) {
+	var outcomes []outcome
+	replicas := rapid.IntRange(1, len(w.books.ledgers)).Draw(t, "replicas")
+	for range rapid.IntRange(1, 16).Draw(t, "orders") {
+		o := w.drawOrder(t, replicas)
+		w.past = append(w.past, o)
+		outcomes = append(outcomes, outcome{order: o})
+	}
+	var group sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range outcomes {
+		o := &outcomes[i]
+		group.Go(func() {
+			<-begin
+			o.Result, o.err = w.books.ledgers[o.Replica].Commit(ctx, w.command(o.order))
+		})
+	}
+	close(begin)
+	group.Wait()
+	if err := w.model.explain(outcomes); err != nil {
+		for _, o := range outcomes {
+			t.Logf("%+v: %+v", *o.order, o.answer)
+		}
+		t.Fatal(err)
+	}
+}
+
+// balances compares all accounts, read by one statement and one by one.
+func (w *world) balances(t *rapid.T) {
+	l := w.replica(t)
+	accounts, err := l.AccountsUnder(ctx, w.prefix)
+	if err != nil || len(accounts) != len(w.model.accounts) {
+		t.Fatalf("%d accounts, %v; want %d", len(accounts), err, len(w.model.accounts))
+	}
+	one, err := l.Account(ctx, accounts[rapid.IntRange(0, len(accounts)-1).Draw(t, "account")].Code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range append(accounts, one) {
+		want := w.model.account(got.ID)
+		if got.Code != want.code || got.Asset != want.asset || !got.Held.IsZero() || (got.Floor != nil) != want.bounded ||
+			got.Balance.String() != want.balance.String() || got.Version != int64(len(want.history)) || !got.LastTime.Equal(want.lastTime()) {
+			t.Fatalf("account %+v, want %+v", got, want)
+		}
+	}
+}
+
+// entries compares a part of an account's entries, read in both directions.
+func (w *world) entries(t *rapid.T) {
+	a := w.model.accounts[w.index(t, "account")]
+	version := rapid.Int64Range(0, int64(len(a.history))+2).Draw(t, "version")
+	limit := rapid.IntRange(1, 6).Draw(t, "limit")
+	l := w.replica(t)
+
+	got, err := l.Entries(ctx, ledger.EntriesQuery{Account: a.id, Before: version, Limit: limit})
+	var want []*execution
+	for v := len(a.history); v >= 1 && len(want) < limit; v-- {
+		if version == 0 || int64(v) < version {
+			want = append(want, a.history[v-1])
+		}
+	}
+	checkEntries(t, a, got, want, err)
+
+	got, err = l.EntriesAfter(ctx, a.id, version, limit)
+	checkEntries(t, a, got, a.history[min(int(version), len(a.history)):min(int(version)+limit, len(a.history))], err)
+}
+
+func checkEntries(t *rapid.T, a *modelAccount, got []ledger.AccountEntry, want []*execution, err error) {
+	t.Helper()
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%d entries of %s, %v; want %d", len(got), a.code, err, len(want))
+	}
+	for i := range got {
+		checkEntry(t, a, &got[i], want[i])
+	}
+}
+
+func checkEntry(t *rapid.T, a *modelAccount, got *ledger.AccountEntry, want *execution) {
+	t.Helper()
+	if err := sameTransaction(&got.Transaction, &want.Transaction); err != nil {
+		t.Fatal(err)
+	}
+	entry, ok := want.EntryOf(a.id)
+	if !ok || got.Entry != entry || a.history[entry.Version-1] != want {
+		t.Fatalf("entry %+v of %s, want %+v", got.Entry, a.code, entry)
+	}
+}
+
+// moments compares an account as it was at the time of an entry or beside it.
+func (w *world) moments(t *rapid.T) {
+	a := w.model.accounts[w.index(t, "account")]
+	at := w.moment(t)
+	want := 0
+	for want < len(a.history) && !a.history[want].CreateTime.After(at) {
+		want++
+	}
+	got, err := w.replica(t).AccountAt(ctx, a.code, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	balance, last := ledger.Amount{}, time.Time{}
+	if want > 0 {
+		entry, _ := a.history[want-1].EntryOf(a.id)
+		balance, last = entry.Balance, a.history[want-1].CreateTime
+	}
+	if got.ID != a.id || got.Code != a.code || got.Asset != a.asset || got.Version != int64(want) || got.Balance != balance || !got.LastTime.Equal(last) {
+		t.Fatalf("at %v: %+v, want version %d, balance %s", at, got, want, balance)
+	}
+}
+
+// moment draws a time at a transaction or a microsecond beside it.
+func (w *world) moment(t *rapid.T) time.Time {
+	if len(w.model.all) == 0 {
+		return time.Now()
+	}
+	e := w.model.all[rapid.IntRange(0, len(w.model.all)-1).Draw(t, "execution")]
+	return e.CreateTime.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "µs")) * time.Microsecond)
+}
+
+// transactions compares single transactions and the sums over all accounts.
+func (w *world) transactions(t *rapid.T) {
+	l := w.replica(t)
+	if len(w.model.all) > 0 {
+		want := w.model.all[rapid.IntRange(0, len(w.model.all)-1).Draw(t, "execution")]
+		got, err := l.Transaction(ctx, want.ID)
+		if err == nil {
+			err = sameTransaction(&got, &want.Transaction)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines, err := l.TrialBalance(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = slices.DeleteFunc(lines, func(line ledger.TrialBalanceLine) bool { return line.Class+"/" != w.prefix })
+	var accounts int64
+	for _, line := range lines {
+		accounts += line.Accounts
+		if !line.Balance.IsZero() {
+			t.Fatalf("a closed group sums to %+v", line)
+		}
+	}
+	if accounts != int64(len(w.model.accounts)) {
+		t.Fatalf("the trial balance counts %d accounts: %+v", accounts, lines)
+	}
+}
+
+func TestLedgersAgreeWithAModelUnderRandomCommands(t *testing.T) {
+	b := newBooks(t, 3, ledger.Config{Committers: 2, MaxBatch: 5})
+	check(t, 40, func(t *rapid.T) {
+		w := newWorld(t, b)
+		t.Repeat(map[string]func(*rapid.T){
+			"":             w.balances,
+			"commit":       w.together,
+			"commit more":  w.together,
+			"entries":      w.entries,
+			"history":      w.history,
+			"moments":      w.moments,
+			"transactions": w.transactions,
+		})
+	})
+	for i, l := range b.ledgers {
+		s := l.Stats()
+		t.Logf("ledger %d: %+v", i, s)
+		if s.Retries["40P01"] > 0 || s.Lost > 0 || s.Unknown > 0 {
+			t.Errorf("ledger %d met trouble: %+v", i, s)
+		}
+	}
+}
