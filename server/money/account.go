@@ -25,7 +25,7 @@ func UserPrefix(user uuid.UUID) string {
 // UserAccount is the code of the account in which a user keeps what they can
 // spend of an asset.
 func UserAccount(user uuid.UUID, asset ledger.Asset) string {
-	return UserPrefix(user) + "main/" + asset.Code
+	return ClassUser + "/" + id.Format(id.User, user) + "/main/" + asset.Code
 }
 
 // SandboxAccount is the code of the account that stands for where money comes

@@ -23,13 +23,13 @@ type Value struct {
 // AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE or, for what is no decimal number,
 // INVALID_ARGUMENT.
 func Parse(ctx context.Context, books *ledger.Ledger, m *moneyv1.Money, path string) (Value, error) {
-	asset, err := Asset(ctx, books, m.GetAsset(), path+".asset")
+	asset, err := find(ctx, books, m.GetAsset())
 	if err != nil {
-		return Value{}, err
+		return Value{}, refuseAsset(err, path+".asset")
 	}
 	amount, err := ledger.ParseDecimal(m.GetAmount(), asset.Exponent)
 	if err != nil {
-		return Value{}, refusal(err, asset, path+".amount")
+		return Value{}, refuseAmount(err, asset, path+".amount")
 	}
 	return Value{Asset: asset, Amount: amount}, nil
 }
@@ -49,21 +49,31 @@ func ParsePositive(ctx context.Context, books *ledger.Ledger, m *moneyv1.Money, 
 	return v, nil
 }
 
-// Asset finds an asset by the code that a client gave, or fails with
-// ASSET_NOT_FOUND.
+// Asset finds an asset by the code that a client gave in the field at path, or
+// fails with ASSET_NOT_FOUND.
 func Asset(ctx context.Context, books *ledger.Ledger, code, path string) (ledger.Asset, error) {
-	notFound := rpc.NewError(errorv1.ErrorReason_ERROR_REASON_ASSET_NOT_FOUND, "There is no such asset.").
-		WithField(path, "must be the code of an asset")
-	// The database is never asked for what can't be a code: it would choke on
-	// a zero byte.
+	asset, err := find(ctx, books, code)
+	if err != nil {
+		return ledger.Asset{}, refuseAsset(err, path)
+	}
+	return asset, nil
+}
+
+// find asks the database only for what can be a code: it would choke on a zero
+// byte.
+func find(ctx context.Context, books *ledger.Ledger, code string) (ledger.Asset, error) {
 	if !isAssetCode(code) {
-		return ledger.Asset{}, notFound
+		return ledger.Asset{}, ledger.ErrAssetNotFound
 	}
-	asset, err := books.Asset(ctx, code)
-	if errors.Is(err, ledger.ErrAssetNotFound) {
-		return ledger.Asset{}, notFound.WithCause(err)
+	return books.Asset(ctx, code)
+}
+
+func refuseAsset(err error, path string) error {
+	if !errors.Is(err, ledger.ErrAssetNotFound) {
+		return err
 	}
-	return asset, err
+	return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_ASSET_NOT_FOUND, "There is no such asset.").
+		WithField(path, "must be the code of an asset").WithCause(err)
 }
 
 // Format writes an amount of an asset with exactly the asset's decimals.
@@ -71,7 +81,7 @@ func Format(asset ledger.Asset, amount ledger.Amount) *moneyv1.Money {
 	return &moneyv1.Money{Asset: asset.Code, Amount: amount.Decimal(asset.Exponent)}
 }
 
-func refusal(err error, asset ledger.Asset, path string) error {
+func refuseAmount(err error, asset ledger.Asset, path string) error {
 	switch {
 	case errors.Is(err, ledger.ErrTooPrecise):
 		rule := "must have no decimals"
