@@ -29,11 +29,11 @@ build: ## Build bin/tillbook
 
 .PHONY: test
 test: postgres ## Run every test
-	@go run ./store/storetest/testserver go test ./...
+	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: race
 race: postgres ## Run the tests of the store and the server under the race detector
-	@go run ./store/storetest/testserver go test -race $(RACE)
+	@go run ./store/storetest/testserver -- go test -race $(RACE)
 
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import rules

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tillbook/tillbook/server"
+	"github.com/tillbook/tillbook/server/secret"
+	"github.com/tillbook/tillbook/store/embedded"
+)
+
+type serveCmd struct {
+	databaseFlags
+
+	Listen     string `name:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address for Connect, JSON, gRPC and gRPC-Web, /metrics, /healthz and /readyz."`
+	GRPCListen string `name:"grpc-listen" placeholder:"ADDRESS" help:"Address for gRPC alone, at half the cost per call. Without it, there is no such door."`
+
+	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, and money is handed out. Loopback addresses only."`
+	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
+
+	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
+	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK,..." help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN,..." help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
+
+	NoMigrate bool  `name:"no-migrate" help:"Leave the schema as it is. Without this, it is migrated before anything is served."`
+	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database."`
+
+	LogFormat string `name:"log-format" enum:"text,json" default:"text" help:"How the log is written, to standard error: ${enum}."`
+	LogLevel  string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"From where on it is written: ${enum}."`
+
+	serveLimits
+}
+
+// serveLimits bound what one client can cost, and how long an end takes.
+type serveLimits struct {
+	MaxMessageBytes int           `name:"max-message-bytes" default:"1048576" help:"Largest message that is read."`
+	MaxStreams      int           `name:"max-streams" default:"1000" help:"Calls that one connection may have open."`
+	CallTimeout     time.Duration `name:"call-timeout" default:"30s" help:"Deadline of calls whose client sets none."`
+	MaxCallTimeout  time.Duration `name:"max-call-timeout" default:"60s" help:"Longest deadline that a client may set."`
+	StreamAge       time.Duration `name:"stream-age" default:"30m" help:"After how long a stream is asked to open again, so that load spreads."`
+	DrainDelay      time.Duration `name:"drain-delay" default:"0s" help:"How long a stopping server still takes calls while /readyz fails, for load balancers to notice."`
+	Grace           time.Duration `name:"grace" default:"20s" help:"How long calls under way may take to end when the server stops."`
+}
+
+// Help is shown by --help.
+func (serveCmd) Help() string {
+	return `Without --database-url it runs a PostgreSQL of its own in --data-dir, reachable from this machine only, which stops and starts with it and keeps its data. Ctrl-C stops both in good order; a second Ctrl-C stops at once.
+
+OpenTelemetry traces go where the standard variables say, such as OTEL_TRACES_EXPORTER=otlp and OTEL_EXPORTER_OTLP_ENDPOINT.
+
+Examples:
+
+    tillbook serve --sandbox
+    tillbook serve --database-url postgres://tillbook:secret@db.example.com/tillbook \
+      --listen 0.0.0.0:8080 --trusted-proxies 10.0.0.0/8 --log-format json \
+      --secret-file /etc/tillbook/secret --sms-webhook-url https://sms.example.com/send`
+}
+
+// Run serves until it is told to stop.
+func (cmd serveCmd) Run(c *call) (err error) {
+	if cmd.Demo && !cmd.Sandbox {
+		return errors.New("--demo needs --sandbox: it registers people and hands out money")
+	}
+	config, err := cmd.config(c)
+	if err != nil {
+		return err
+	}
+	// Starting a database takes seconds: what would fail after it fails before.
+	if err := config.Check(); err != nil {
+		return err
+	}
+	if err := checkFree(c.ctx, cmd.Listen, cmd.GRPCListen); err != nil {
+		return err
+	}
+	db, err := cmd.start(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+
+	config.DatabaseURL = db.url
+	if config.Secret, err = cmd.secret(db); err != nil {
+		return err
+	}
+	s, err := server.New(c.ctx, config)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return cmd.run(c, s, db)
+}
+
+// run ends when the server does: at Ctrl-C, or when the database or the demo
+// fails.
+func (cmd serveCmd) run(c *call, s *server.Server, db *database) error {
+	group, ctx := errgroup.WithContext(c.ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group.Go(func() error {
+		defer stop()
+		return s.Run(ctx)
+	})
+	group.Go(func() error { return db.watch(ctx) })
+	if cmd.Demo {
+		group.Go(func() error { return cmd.playAndStay(ctx, c.stdout, "http://"+s.Addr(), db) })
+	}
+	return group.Wait()
+}
+
+// start starts the private database, which must not be running for anybody else.
+func (cmd serveCmd) start(c *call) (*database, error) {
+	if cmd.DatabaseURL != "" {
+		return &database{url: cmd.DatabaseURL}, nil
+	}
+	private, err := embedded.Start(c.ctx, embedded.Options{Dir: cmd.DataDir, Log: c.stderr})
+	if err != nil {
+		return nil, err
+	}
+	return &database{url: private.URL(), private: private}, nil
+}
+
+// secret reads the key that seals secrets in the database. It is nil if none is
+// given; only a sandbox does without.
+func (cmd serveCmd) secret(db *database) (*secret.Keys, error) {
+	switch {
+	case cmd.SecretFile != "":
+		return secret.ReadFile(cmd.SecretFile)
+	case db.private != nil:
+		return secret.ReadOrCreateFile(filepath.Join(cmd.DataDir, "secret"))
+	}
+	return nil, nil
+}
+
+func (cmd serveCmd) config(c *call) (server.Config, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmd.LogLevel)); err != nil {
+		return server.Config{}, fmt.Errorf("read --log-level: %w", err)
+	}
+	logger, err := server.NewLogger(c.stderr, cmd.LogFormat, level)
+	if err != nil {
+		return server.Config{}, err
+	}
+	return server.Config{
+		Listen:          cmd.Listen,
+		GRPCListen:      cmd.GRPCListen,
+		MaxConns:        cmd.MaxConns,
+		SkipMigrate:     cmd.NoMigrate,
+		Sandbox:         cmd.Sandbox,
+		SMSWebhookURL:   cmd.SMSWebhookURL,
+		TrustedProxies:  cmd.TrustedProxies,
+		AllowedOrigins:  cmd.AllowedOrigins,
+		MaxMessageBytes: cmd.MaxMessageBytes,
+		MaxStreams:      cmd.MaxStreams,
+		CallTimeout:     cmd.CallTimeout,
+		MaxCallTimeout:  cmd.MaxCallTimeout,
+		StreamAge:       cmd.StreamAge,
+		DrainDelay:      cmd.DrainDelay,
+		Grace:           cmd.Grace,
+		Logger:          logger,
+		Version:         version,
+	}, nil
+}
+
+// checkFree fails if an address is taken.
+func checkFree(ctx context.Context, addresses ...string) error {
+	for _, address := range addresses {
+		if address == "" {
+			continue
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		if err := listener.Close(); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+	}
+	return nil
+}
