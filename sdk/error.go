@@ -31,7 +31,9 @@ type Error struct {
 	// RetryAfter is how long the server asks to wait; 0 if it doesn't say.
 	RetryAfter time.Duration
 	// Outcome says what became of a request that moves money. It is unspecified
-	// for every other call.
+	// for every other call. It covers all attempts of this call; of an earlier
+	// call with the same key, whose outcome was unknown, only success and
+	// ReasonInsufficientFunds say anything.
 	Outcome Outcome
 	// IdempotencyKey is the key under which a request that moves money was sent,
 	// the caller's or the one that the client made up. To find out what became
