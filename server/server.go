@@ -105,6 +105,22 @@ func closeListener(l net.Listener) func() error {
 
 func (s *Server) own(f func() error) { s.owned = append(s.owned, f) }
 
+// background runs f beside everything else. Its context ends, and it is waited
+// for, when the server closes.
+func (s *Server) background(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	s.own(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
 // Addr is where the server listens, with the port that it got.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 

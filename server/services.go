@@ -99,6 +99,11 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	s.background(func(ctx context.Context) {
+		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
+		}
+	})
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
 	s.own(func() error { n.ledger.Close(); return nil })
 	if s.cfg.Sandbox {

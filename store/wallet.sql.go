@@ -68,6 +68,39 @@ func (q *Queries) FindPayeeByUsername(ctx context.Context, username string) (Fin
 	return i, err
 }
 
+const listNewestPayees = `-- name: ListNewestPayees :many
+SELECT id, username
+  FROM users
+ ORDER BY id DESC
+ LIMIT $1
+`
+
+type ListNewestPayeesRow struct {
+	ID       uuid.UUID
+	Username string
+}
+
+// ListNewestPayees lists the names of those who registered last.
+func (q *Queries) ListNewestPayees(ctx context.Context, count int32) ([]ListNewestPayeesRow, error) {
+	rows, err := q.db.Query(ctx, listNewestPayees, count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListNewestPayeesRow
+	for rows.Next() {
+		var i ListNewestPayeesRow
+		if err := rows.Scan(&i.ID, &i.Username); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listPayees = `-- name: ListPayees :many
 SELECT id, username
   FROM users

@@ -52,6 +52,18 @@ func newPayees(s *store.Store, now func() time.Time) *payees {
 	}
 }
 
+// warm remembers those who registered last.
+func (p *payees) warm(ctx context.Context) error {
+	rows, err := p.store.Queries().ListNewestPayees(ctx, payeeCacheSize)
+	if err != nil {
+		return fmt.Errorf("loading the newest users: %w", err)
+	}
+	for _, row := range rows {
+		p.byID.put(row.ID, payee{id: row.ID, name: mask(row.Username)})
+	}
+	return nil
+}
+
 // cached returns whom a recipient means if that is known without asking.
 func (p *payees) cached(r *walletv1.Recipient) (payee, bool) {
 	if h, ok := handleOf(r); ok {

@@ -65,6 +65,10 @@ func New(deps Deps) *Service {
 	}
 }
 
+// Warm remembers who can be paid, so that a replica that just started doesn't
+// look each of them up on its own. Everything works without it.
+func (s *Service) Warm(ctx context.Context) error { return s.payees.warm(ctx) }
+
 // GetWallet returns the caller's balances.
 func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
 	accounts, err := s.ledger.AccountsUnder(ctx, money.UserPrefix(rpc.PrincipalFrom(ctx).User))
@@ -140,7 +144,9 @@ func (s *Service) GetTransaction(ctx context.Context, req *walletv1.GetTransacti
 	return &walletv1.GetTransactionResponse{Transaction: shown}, nil
 }
 
-// ListTransactions lists the caller's transactions, newest first.
+// ListTransactions lists the caller's transactions, newest first. One that
+// touched several of the caller's balances comes once for each, never on two
+// pages.
 func (s *Service) ListTransactions(ctx context.Context, req *walletv1.ListTransactionsRequest) (*walletv1.ListTransactionsResponse, error) {
 	user := rpc.PrincipalFrom(ctx).User
 	q, err := s.historyQuery(ctx, user, req)

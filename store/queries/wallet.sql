@@ -21,3 +21,10 @@ SELECT id, username
 SELECT id, username
   FROM users
  WHERE id = ANY(@ids::uuid[]);
+
+-- ListNewestPayees lists the names of those who registered last.
+-- name: ListNewestPayees :many
+SELECT id, username
+  FROM users
+ ORDER BY id DESC
+ LIMIT @count;
