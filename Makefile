@@ -10,6 +10,8 @@ SHELL := /bin/bash
 export GOTOOLCHAIN := $(shell GOTOOLCHAIN=auto go version >/dev/null 2>&1 && echo auto || echo local)
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
 # What the race detector looks at.
 RACE := ./store/... ./server/...
 # What a proto may not break.
@@ -25,7 +27,7 @@ run: build bin/grpcurl postgres ## Start a sandbox server, play the demo against
 
 .PHONY: build
 build: ## Build bin/tillbook
-	@go build -o bin/tillbook ./server/cmd/tillbook
+	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
 test: postgres ## Run every test

@@ -41,11 +41,7 @@ func main() {
 // run is main with what it depends on passed in. It returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	exited := -1
-	parser, err := kong.New(new(cli),
-		kong.Name("tillbook"),
-		kong.Description(description),
-		kong.DefaultEnvars("TILLBOOK"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	parser, err := newParser(new(cli),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 	)
@@ -65,4 +61,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	return report(ctx, stderr, command.Run(&call{ctx, stdout, stderr}))
+}
+
+func newParser(into *cli, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(into, append(options,
+		kong.Name("tillbook"),
+		kong.Description(description),
+		kong.DefaultEnvars("TILLBOOK"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)...)
 }

@@ -20,7 +20,7 @@ import (
 type serveCmd struct {
 	databaseFlags
 
-	Listen     string `name:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address for Connect, JSON, gRPC and gRPC-Web, /metrics, /healthz and /readyz."`
+	Listen     string `name:"listen" default:"127.0.0.1:8080" help:"Address for Connect, JSON, gRPC and gRPC-Web, /metrics, /healthz and /readyz."`
 	GRPCListen string `name:"grpc-listen" placeholder:"ADDRESS" help:"Address for gRPC alone, at half the cost per call. Without it, there is no such door."`
 
 	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, and money is handed out. Loopback addresses only."`
@@ -28,8 +28,8 @@ type serveCmd struct {
 
 	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK,..." help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
-	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN,..." help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
 
 	NoMigrate bool  `name:"no-migrate" help:"Leave the schema as it is. Without this, it is migrated before anything is served."`
 	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database."`
@@ -96,12 +96,15 @@ func (cmd serveCmd) Run(c *call) (err error) {
 		return err
 	}
 	defer s.Close()
-	return cmd.run(c, s, db)
+	return cmd.run(c, s, db, config.Logger)
 }
 
 // run ends when the server does: at Ctrl-C, or when the database or the demo
 // fails.
-func (cmd serveCmd) run(c *call, s *server.Server, db *database) error {
+func (cmd serveCmd) run(c *call, s *server.Server, db *database, logger *slog.Logger) error {
+	told := context.AfterFunc(c.ctx, func() { logger.Info("stopping; Ctrl-C again stops at once") })
+	defer told()
+
 	group, ctx := errgroup.WithContext(c.ctx)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

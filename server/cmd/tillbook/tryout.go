@@ -84,6 +84,6 @@ The server stays up at {{.URL}} until Ctrl-C. In another terminal:
 {{- end}}
 
   # From Go: examples/quickstart, with package sdk.
-  go run ./examples/quickstart
+  go run ./examples/quickstart --url {{.URL}}
 
 `))
