@@ -37,6 +37,7 @@ func (s *Service) mayMessage(ctx context.Context, p purpose, to phone.E164) (*pl
 	}
 	if err := s.limiter.AllowAll(ctx, s.config.Limits.codeChecks(p, to, clientIP(ctx))...); err != nil {
 		place.release()
+		s.alarm(ctx, err, to)
 		return nil, err
 	}
 	return place, nil
@@ -179,8 +180,20 @@ func (s *Service) setPassword(ctx context.Context, user store.User, password str
 		return err
 	}
 	s.revoked.add(ended...)
-	s.outbox.notify(message{phone: phone.E164(user.PhoneNumber), text: textPasswordChanged})
+	s.notify(ctx, message{phone: phone.E164(user.PhoneNumber), text: textPasswordChanged})
 	return nil
+}
+
+// notify sends a message that the call before it can do without.
+func (s *Service) notify(ctx context.Context, m message) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sideTimeout)
+	defer cancel()
+	err := s.limiter.Allow(ctx, s.config.Limits.NoticePhone, string(m.phone))
+	if err != nil {
+		s.log.InfoContext(ctx, "a notice was left out", "error", err)
+		return
+	}
+	s.outbox.notify(m)
 }
 
 func userMessage(user store.User) *authv1.User {

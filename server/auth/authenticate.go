@@ -33,7 +33,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (rpc.Principa
 	if s.revoked.stale() {
 		return rpc.Principal{}, errCannotVouch
 	}
-	hash := sha256.Sum256([]byte(bearer))
+	hash := hashToken(bearer)
 	known, ok := s.tokens.Get(hash)
 	if !ok {
 		var err error
@@ -50,6 +50,12 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (rpc.Principa
 		return rpc.Principal{}, errSessionRevoked
 	}
 	return known.principal, nil
+}
+
+// hashToken keeps a copy of a usual token on the stack.
+func hashToken(token string) tokenHash {
+	var buffer [640]byte
+	return sha256.Sum256(append(buffer[:0], token...))
 }
 
 // JWKS serves the public keys of access tokens, for /.well-known/jwks.json.

@@ -60,6 +60,20 @@ func TestACodeWorksOnceAndForTenMinutes(t *testing.T) {
 	wants(t, verify(t, r, challenge, "12345"), "INVALID_ARGUMENT")
 }
 
+func TestARightCodeThatIsSentFourTimesAtOnceWorksOnce(t *testing.T) {
+	w := newWorld(t)
+	replicas := []*replica{w.replica(t), w.replica(t)}
+	ada := w.register(t, replicas[0], number(1), "ada")
+	for range 5 {
+		res := ok[*authv1.LoginResponse](t)(tryLogin(t, replicas[0], ada.phone, goodPassword, ""))
+		login, code := res.GetChallenge().GetChallengeId(), w.phones.code(t, ada.phone)
+		count(t, 4, map[string]int{"": 1, "CODE_EXPIRED": 3}, func(i int) error {
+			_, err := replicas[i%2].VerifyLogin(t.Context(), &authv1.VerifyLoginRequest{ChallengeId: login, Code: code})
+			return err
+		})
+	}
+}
+
 func TestACodeCountsForItsPurposeOnly(t *testing.T) {
 	w := newWorld(t)
 	r := w.replica(t)

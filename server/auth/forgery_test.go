@@ -203,3 +203,21 @@ func TestTheKeySetIsPublished(t *testing.T) {
 		t.Errorf("POST is answered with %d", rec.Code)
 	}
 }
+
+// BenchmarkAuthenticate is what every call of a signed-in user costs before
+// anything else.
+func BenchmarkAuthenticate(b *testing.B) {
+	w := newWorld(b)
+	r := w.replica(b)
+	ada := w.register(b, r, number(1), "ada")
+	token := ada.session.GetAccessToken()
+	ctx := b.Context()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.service.Authenticate(ctx, token); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

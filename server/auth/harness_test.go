@@ -46,7 +46,7 @@ type world struct {
 // ones.
 var cheap = argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-func newWorld(t *testing.T, change ...func(*auth.Config)) *world {
+func newWorld(t testing.TB, change ...func(*auth.Config)) *world {
 	t.Helper()
 	limits := auth.DefaultLimits().Times(1000)
 	w := &world{
@@ -74,12 +74,12 @@ type replica struct {
 	statements *atomic.Int64
 }
 
-func (w *world) replica(t *testing.T) *replica {
+func (w *world) replica(t testing.TB) *replica {
 	t.Helper()
 	return w.replicaWith(t, w.phones)
 }
 
-func (w *world) replicaWith(t *testing.T, gateway auth.Gateway) *replica {
+func (w *world) replicaWith(t testing.TB, gateway auth.Gateway) *replica {
 	t.Helper()
 	var statements atomic.Int64
 	s := storetest.Open(t, store.Config{URL: w.url, Tracer: counter{&statements}})
@@ -93,7 +93,7 @@ func (w *world) replicaWith(t *testing.T, gateway auth.Gateway) *replica {
 	return &replica{AuthServiceClient: w.client(t, service), service: service, store: s, statements: &statements}
 }
 
-func (w *world) deps(t *testing.T, s *store.Store) auth.Deps {
+func (w *world) deps(t testing.TB, s *store.Store) auth.Deps {
 	t.Helper()
 	keys, err := secret.Parse(w.secret)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *world) deps(t *testing.T, s *store.Store) auth.Deps {
 
 // client calls the service through the interceptors of a real server. The header
 // X-Test-IP says where a call comes from.
-func (w *world) client(t *testing.T, service *auth.Service) authv1connect.AuthServiceClient {
+func (w *world) client(t testing.TB, service *auth.Service) authv1connect.AuthServiceClient {
 	t.Helper()
 	rules, err := rpc.NewValidator()
 	if err != nil {
@@ -155,7 +155,7 @@ type person struct {
 }
 
 // register registers somebody who has no account.
-func (w *world) register(t *testing.T, r *replica, phone, username string) person {
+func (w *world) register(t testing.TB, r *replica, phone, username string) person {
 	t.Helper()
 	res, err := r.Register(t.Context(), &authv1.RegisterRequest{
 		PhoneNumber: phone, Username: username, Password: goodPassword, DeviceName: username + "'s phone",
@@ -173,7 +173,7 @@ func (w *world) register(t *testing.T, r *replica, phone, username string) perso
 }
 
 // login signs somebody in on a new device.
-func (w *world) login(t *testing.T, r *replica, p person) *authv1.Session {
+func (w *world) login(t testing.TB, r *replica, p person) *authv1.Session {
 	t.Helper()
 	res, err := r.Login(t.Context(), &authv1.LoginRequest{PhoneNumber: p.phone, Password: goodPassword, DeviceName: "another"})
 	if err != nil {
@@ -223,7 +223,7 @@ func detail[T any](err error) (none T) {
 }
 
 // wants fails the test unless a call failed for a reason.
-func wants(t *testing.T, err error, want string) {
+func wants(t testing.TB, err error, want string) {
 	t.Helper()
 	if got := reason(err); got != want {
 		t.Fatalf("the call failed with %q, want %q (%v)", got, want, err)
@@ -231,7 +231,7 @@ func wants(t *testing.T, err error, want string) {
 }
 
 // ok fails the test if a call failed.
-func ok[T any](t *testing.T) func(T, error) T {
+func ok[T any](t testing.TB) func(T, error) T {
 	return func(res T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -274,7 +274,7 @@ type gatewayFunc func(ctx context.Context) error
 func (f gatewayFunc) Send(ctx context.Context, _, _ string) error { return f(ctx) }
 
 // next takes the oldest message that wasn't taken yet, and waits for it.
-func (p *phones) next(t *testing.T, phone string) string {
+func (p *phones) next(t testing.TB, phone string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -295,7 +295,7 @@ func (p *phones) next(t *testing.T, phone string) string {
 var codePattern = regexp.MustCompile(`\b[0-9]{6}\b`)
 
 // code takes the next message and the code in it.
-func (p *phones) code(t *testing.T, phone string) string {
+func (p *phones) code(t testing.TB, phone string) string {
 	t.Helper()
 	text := p.next(t, phone)
 	code := codePattern.FindString(text)
@@ -312,12 +312,12 @@ func (p *phones) count(phone string) int {
 }
 
 // settled waits until every message of a replica has been sent.
-func (r *replica) settled(t *testing.T) {
+func (r *replica) settled(t testing.TB) {
 	t.Helper()
 	eventually(t, "messages to be sent", func() bool { return r.service.Stats().MessagesWaiting == 0 })
 }
 
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -374,7 +374,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // owner returns a connection of the database's owner, for tests that tamper.
-func (w *world) owner(t *testing.T) *pgx.Conn {
+func (w *world) owner(t testing.TB) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), w.url)
 	if err != nil {
@@ -384,7 +384,7 @@ func (w *world) owner(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-func query[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) (v T) {
+func query[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) (v T) {
 	t.Helper()
 	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
 		t.Fatalf("%s: %v", sql, err)

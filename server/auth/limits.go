@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/phone"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store"
 )
 
 // Limits are the limits on the procedures of this package.
@@ -26,6 +28,12 @@ type Limits struct {
 	CodeBlock limit.Rule
 	// CodeCountry does the same for a whole dial code.
 	CodeCountry limit.Rule
+	// CodeDay bounds all codes sent to a dial code, redeemed or not: the most that
+	// a day can cost.
+	CodeDay limit.Rule
+	// NoticePhone bounds the messages to one number that tell of a changed
+	// password; more of them are left out.
+	NoticePhone limit.Rule
 	// LoginIP bounds sign-ins from one address.
 	LoginIP limit.Rule
 	// LoginDevice bounds failures on a device that was verified before.
@@ -54,6 +62,8 @@ func DefaultLimits() Limits {
 		CodePhone:      limit.Rule{Name: "auth.code.phone", Per: time.Hour, Burst: 10},
 		CodeBlock:      limit.Rule{Name: "auth.code.block", Per: 10 * time.Minute, Burst: 30},
 		CodeCountry:    limit.Rule{Name: "auth.code.country", Per: 5 * time.Second, Burst: 500},
+		CodeDay:        limit.Rule{Name: "auth.code.day", Per: 2 * time.Second, Burst: 20_000},
+		NoticePhone:    limit.Rule{Name: "auth.notice.phone", Per: time.Hour, Burst: 3},
 		LoginIP:        limit.Rule{Name: "auth.login.ip", Per: 5 * time.Second, Burst: 60},
 		LoginDevice:    limit.Rule{Name: "auth.login.device", Per: time.Minute, Burst: 10},
 		LoginPhoneIP:   limit.Rule{Name: "auth.login.phone_ip", Per: 5 * time.Minute, Burst: 10},
@@ -70,6 +80,7 @@ func DefaultLimits() Limits {
 func (l Limits) Times(n int) Limits {
 	for _, rule := range []*limit.Rule{
 		&l.RegisterIP, &l.CodeIP, &l.CodePhoneIP, &l.CodePhone, &l.CodeBlock, &l.CodeCountry,
+		&l.CodeDay, &l.NoticePhone,
 		&l.LoginIP, &l.LoginDevice, &l.LoginPhoneIP, &l.LoginPhone, &l.VerifyIP,
 		&l.RefreshIP, &l.RefreshSession, &l.PasswordUser,
 	} {
@@ -84,6 +95,7 @@ func (l Limits) codeChecks(p purpose, to phone.E164, ip string) []limit.Check {
 		{Rule: l.CodeIP, Subject: join(string(p), ip)},
 		{Rule: l.CodePhoneIP, Subject: join(string(p), string(to), ip)},
 		{Rule: l.CodePhone, Subject: join(string(p), string(to))},
+		{Rule: l.CodeDay, Subject: to.DialCode()},
 	}
 	return append(checks, l.pumpingChecks(p, to)...)
 }
@@ -101,10 +113,37 @@ func (l Limits) pumpingChecks(p purpose, to phone.E164) []limit.Check {
 	}
 }
 
-// redeemed gives back what was taken for a code that was used.
-func (s *Service) redeemed(ctx context.Context, p purpose, to phone.E164) {
-	s.giveBack(ctx, s.config.Limits.pumpingChecks(p, to)...)
+// redeemed gives back what was taken for the codes of a challenge that was
+// solved.
+func (s *Service) redeemed(ctx context.Context, solved store.Challenge) {
+	checks := s.config.Limits.pumpingChecks(purpose(solved.Purpose), phone.E164(solved.PhoneNumber))
+	for range solved.Sends {
+		s.giveBack(ctx, checks...)
+	}
 }
+
+// alarm tells operators, once a minute at the most, that codes are asked for in
+// numbers that look like fraud. The log gets the country and no number.
+func (s *Service) alarm(ctx context.Context, err error, to phone.E164) {
+	var refused *limit.Refused
+	if !errors.As(err, &refused) {
+		return
+	}
+	limits := s.config.Limits
+	switch refused.Rule.Name {
+	case limits.CodeBlock.Name, limits.CodeCountry.Name, limits.CodeDay.Name:
+	default:
+		return
+	}
+	s.stats.codesRefused.Add(1)
+	now, last := s.now().UnixNano(), s.alarmed.Load()
+	if now-last >= int64(alarmInterval) && s.alarmed.CompareAndSwap(last, now) {
+		s.log.WarnContext(ctx, "codes are refused: too many were asked for and not used",
+			"limit", refused.Rule.Name, "dial_code", to.DialCode())
+	}
+}
+
+const alarmInterval = time.Minute
 
 // giveBack returns tokens after a success. A failure to do so makes limits a
 // little stricter than they should be, which is no reason to fail the call.

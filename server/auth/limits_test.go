@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,12 @@ func TestPumpingMessagesIsBoundedByTheBlock(t *testing.T) {
 	}
 	if sent != 30 {
 		t.Errorf("%d codes were sent to one block, want 30", sent)
+	}
+	if n := r.service.Stats().CodesRefused; n != 270 {
+		t.Errorf("%d codes count as refused, want 270", n)
+	}
+	if n := strings.Count(w.log.String(), "codes are refused"); n != 1 {
+		t.Errorf("operators were told %d times, want once", n)
 	}
 	_, err := r.Register(t.Context(), &authv1.RegisterRequest{
 		PhoneNumber: "+628212345678", Username: "elsewhere", Password: goodPassword,
@@ -226,5 +233,40 @@ func TestGuessingThePasswordInForceIsLimited(t *testing.T) {
 			want = "RATE_LIMITED"
 		}
 		wants(t, err, want)
+	}
+}
+
+func TestAChangedPasswordIsToldAFewTimesAnHour(t *testing.T) {
+	w := newWorld(t, realLimits)
+	r := w.replica(t)
+	ada := w.register(t, r, number(1), "ada")
+	passwords := []string{goodPassword, newPassword}
+	for i := range 6 {
+		w.clock.Advance(time.Second)
+		ok[*authv1.ChangePasswordResponse](t)(r.ChangePassword(as(t.Context(), ada.session.GetAccessToken()), &authv1.ChangePasswordRequest{
+			CurrentPassword: passwords[i%2], NewPassword: passwords[(i+1)%2],
+		}))
+	}
+	r.settled(t)
+	if n := w.phones.count(ada.phone); n != 3 {
+		t.Errorf("%d notices were sent, want 3", n)
+	}
+}
+
+// Resending doesn't turn an honest registration into pumping.
+func TestResentCodesThatAreRedeemedAreNoPumping(t *testing.T) {
+	w := newWorld(t, realLimits)
+	r := w.replica(t)
+	for i := range 20 {
+		ctx := from(t.Context(), fmt.Sprintf("2001:db8:%x::1", i))
+		res := ok[*authv1.RegisterResponse](t)(r.Register(ctx, &authv1.RegisterRequest{
+			PhoneNumber: number(i), Username: fmt.Sprintf("user%d", i), Password: goodPassword,
+		}))
+		w.phones.code(t, number(i))
+		w.clock.Advance(time.Minute)
+		ok[*authv1.ResendCodeResponse](t)(r.ResendCode(ctx, &authv1.ResendCodeRequest{ChallengeId: res.GetChallenge().GetChallengeId()}))
+		ok[*authv1.VerifyPhoneResponse](t)(r.VerifyPhone(ctx, &authv1.VerifyPhoneRequest{
+			ChallengeId: res.GetChallenge().GetChallengeId(), Code: w.phones.code(t, number(i)),
+		}))
 	}
 }

@@ -77,6 +77,30 @@ func TestAFullOutboxTurnsCallsAwayBeforeTheyMakeAChallenge(t *testing.T) {
 	}
 }
 
+func TestCallsThatAreRefusedLeaveTheirPlaceInTheOutbox(t *testing.T) {
+	w := newWorld(t, realLimits, func(c *auth.Config) { c.MessageQueue = 3 })
+	r := w.replica(t)
+	start := func(i int) error {
+		_, err := r.StartPasswordReset(t.Context(), &authv1.StartPasswordResetRequest{PhoneNumber: number(i)})
+		r.settled(t)
+		return err
+	}
+	for range 5 {
+		wants(t, start(1), "")
+	}
+	for range 10 {
+		wants(t, start(1), "RATE_LIMITED")
+	}
+	wants(t, start(2), "")
+	owner := w.owner(t)
+	if _, err := owner.Exec(t.Context(), "ALTER TABLE challenges RENAME TO hidden"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		wants(t, start(10+i), "INTERNAL")
+	}
+}
+
 func TestClosingSendsWhatWaitsAndEndsEveryGoroutine(t *testing.T) {
 	w := newWorld(t, func(c *auth.Config) { c.PollInterval, c.MaintainInterval = time.Millisecond, time.Millisecond })
 	r := w.replica(t) // first, so that what the driver keeps running is counted before

@@ -35,8 +35,10 @@ type Service struct {
 	outbox    *outbox
 
 	stats struct {
-		codesCompared, signaturesChecked atomic.Int64
+		codesCompared, codesRefused, signaturesChecked atomic.Int64
 	}
+	// alarmed is when operators were last told of too many codes.
+	alarmed atomic.Int64
 
 	// stop ends the goroutines that tasks counts.
 	stop  context.CancelFunc
@@ -117,6 +119,9 @@ type Stats struct {
 	PasswordsWaiting int64
 	// CodesCompared is how many codes were compared with the right one.
 	CodesCompared int64
+	// CodesRefused is how many codes were not sent because too many had been sent
+	// to a block of numbers or a country.
+	CodesRefused int64
 	// SignaturesChecked is how many access tokens were not known already.
 	SignaturesChecked int64
 	// MessagesSent and MessagesFailed count messages.
@@ -132,6 +137,7 @@ func (s *Service) Stats() Stats {
 		PasswordsPeak:     s.hasher.peak.Load(),
 		PasswordsWaiting:  s.hasher.waiting.Load(),
 		CodesCompared:     s.stats.codesCompared.Load(),
+		CodesRefused:      s.stats.codesRefused.Load(),
 		SignaturesChecked: s.stats.signaturesChecked.Load(),
 		MessagesSent:      s.outbox.sent.Load(),
 		MessagesFailed:    s.outbox.failed.Load(),

@@ -86,7 +86,7 @@ func (s *Service) VerifyPhone(ctx context.Context, req *authv1.VerifyPhoneReques
 	case err != nil:
 		return nil, err
 	}
-	s.redeemed(ctx, purposeRegister, phone.E164(user.PhoneNumber))
+	s.redeemed(ctx, solved)
 	session, err := s.hand(st)
 	if err != nil {
 		return nil, err
@@ -369,7 +369,7 @@ func (s *Service) CompletePasswordReset(ctx context.Context, req *authv1.Complet
 	if err != nil {
 		return nil, err
 	}
-	s.redeemed(ctx, purposePasswordReset, number)
+	s.redeemed(ctx, solved)
 	s.unlock(ctx, number)
 	return &authv1.CompletePasswordResetResponse{}, nil
 }

@@ -83,7 +83,7 @@ func New(s *store.Store, key []byte, clock func() time.Time) *Limiter {
 // RATE_LIMITED and the time to wait.
 func (l *Limiter) Allow(ctx context.Context, rule Rule, subject string) error {
 	b, now := l.bucket(rule, subject), l.now()
-	if err := l.remembered(b, now); err != nil {
+	if err := l.remembered(rule, b, now); err != nil {
 		return err
 	}
 	return l.take(ctx, l.store.Queries(), rule, b, now)
@@ -101,7 +101,7 @@ func (l *Limiter) AllowAll(ctx context.Context, checks ...Check) error {
 	all := make([]named, len(checks))
 	for i, c := range checks {
 		all[i] = named{l.bucket(c.Rule, c.Subject), c.Rule}
-		if err := l.remembered(all[i].bucket, now); err != nil {
+		if err := l.remembered(c.Rule, all[i].bucket, now); err != nil {
 			return err
 		}
 	}
@@ -182,15 +182,26 @@ func (l *Limiter) take(ctx context.Context, q *store.Queries, rule Rule, b bucke
 	// A row that is gone by now was just reset; its zero time asks for no wait.
 	wait := max(tat.Sub(latest), time.Millisecond)
 	l.refused.Add(b, emptiness{until: now.Add(wait), believed: now.Add(min(wait, refusedFor))})
-	return errRateLimited.WithRetry(wait)
+	return refusal(rule, wait)
 }
 
 // remembered refuses without asking the database what it refused a moment ago.
-func (l *Limiter) remembered(b bucket, now time.Time) error {
+func (l *Limiter) remembered(rule Rule, b bucket, now time.Time) error {
 	if e, ok := l.refused.Get(b); ok && now.Before(e.believed) {
-		return errRateLimited.WithRetry(e.until.Sub(now))
+		return refusal(rule, e.until.Sub(now))
 	}
 	return nil
+}
+
+// Refused is the cause of every refusal. It tells the server, and never the
+// client, by which rule.
+type Refused struct{ Rule Rule }
+
+// Error names the rule.
+func (r *Refused) Error() string { return "refused by the limit " + r.Rule.Name }
+
+func refusal(rule Rule, wait time.Duration) error {
+	return errRateLimited.WithRetry(wait).WithCause(&Refused{rule})
 }
 
 func (l *Limiter) bucket(rule Rule, subject string) bucket {

@@ -97,7 +97,12 @@ func TestWhoIsRefusedByOneRuleUsesUpNoOther(t *testing.T) {
 	allowed(t, l.AllowAll(ctx, attacker, victim))
 	for range 20 {
 		c.Advance(2 * time.Second) // past what the replica remembers
-		refused(t, l.AllowAll(ctx, attacker, victim), 0)
+		err := l.AllowAll(ctx, attacker, victim)
+		refused(t, err, 0)
+		var why *limit.Refused
+		if !errors.As(err, &why) || why.Rule != attacker.Rule {
+			t.Fatalf("refused by %v, want %s", why, attacker.Rule.Name)
+		}
 	}
 	for range 4 {
 		allowed(t, l.Allow(ctx, victim.Rule, victim.Subject))
