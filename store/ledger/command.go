@@ -18,6 +18,9 @@ var (
 	// ErrUnbalanced says that postings don't sum to zero for each asset, are
 	// fewer than two, zero, or name an account twice.
 	ErrUnbalanced = errors.New("postings do not balance")
+	// ErrInvalidText says that the note or the details of a transaction can't be
+	// stored: they are not UTF-8, hold a NUL, or the details are not JSON.
+	ErrInvalidText = errors.New("text cannot be stored")
 	// ErrOverloaded says that the queue is full.
 	ErrOverloaded = errors.New("the ledger's queue is full")
 	// ErrOutcomeUnknown says that the command may or may not have been
