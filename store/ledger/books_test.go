@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -51,12 +53,25 @@ func newBooks(t testing.TB, replicas int, cfg ledger.Config) *books {
 // join adds a replica.
 func (b *books) join(cfg ledger.Config, storeConfig store.Config) *ledger.Ledger {
 	b.t.Helper()
-	storeConfig.URL = b.url
+	storeConfig.URL = cmp.Or(storeConfig.URL, b.url)
 	s := storetest.Open(b.t, storeConfig)
 	l := ledger.New(s.Pool, cfg)
 	b.t.Cleanup(l.Close)
 	b.stores, b.ledgers = append(b.stores, s), append(b.ledgers, l)
 	return l
+}
+
+// urlWith is the URL with a setting for its sessions.
+func (b *books) urlWith(setting, value string) string {
+	b.t.Helper()
+	u, err := url.Parse(b.url)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(setting, value)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // verify reads the books with a connection of its own, after the ledgers are
