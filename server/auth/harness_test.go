@@ -72,6 +72,13 @@ type replica struct {
 	service    *auth.Service
 	store      *store.Store
 	statements *atomic.Int64
+	tracer     *tracer
+}
+
+// before runs f once, right before a statement of the given name is sent: that
+// is where another call can come in between.
+func (r *replica) before(statement string, f func()) {
+	r.tracer.hooks.Store("-- name: "+statement+" ", sync.OnceFunc(f))
 }
 
 func (w *world) replica(t testing.TB) *replica {
@@ -81,8 +88,8 @@ func (w *world) replica(t testing.TB) *replica {
 
 func (w *world) replicaWith(t testing.TB, gateway auth.Gateway) *replica {
 	t.Helper()
-	var statements atomic.Int64
-	s := storetest.Open(t, store.Config{URL: w.url, Tracer: counter{&statements}})
+	tr := &tracer{}
+	s := storetest.Open(t, store.Config{URL: w.url, Tracer: tr})
 	deps := w.deps(t, s)
 	deps.SMS = gateway
 	service, err := auth.New(deps)
@@ -90,7 +97,7 @@ func (w *world) replicaWith(t testing.TB, gateway auth.Gateway) *replica {
 		t.Fatal(err)
 	}
 	t.Cleanup(service.Close)
-	return &replica{AuthServiceClient: w.client(t, service), service: service, store: s, statements: &statements}
+	return &replica{AuthServiceClient: w.client(t, service), service: service, store: s, statements: &tr.statements, tracer: tr}
 }
 
 func (w *world) deps(t testing.TB, s *store.Store) auth.Deps {
@@ -344,17 +351,26 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// counter counts statements.
-type counter struct{ n *atomic.Int64 }
+// tracer counts statements, and lets tests come in between.
+type tracer struct {
+	statements atomic.Int64
+	hooks      sync.Map // what a statement begins with -> func()
+}
 
-func (c counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if !strings.Contains(data.SQL, "session_revocations AS r") { // the poll runs by itself
-		c.n.Add(1)
+func (tr *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if !strings.HasPrefix(data.SQL, "-- name: ListRevocations ") { // the poll runs by itself
+		tr.statements.Add(1)
 	}
+	tr.hooks.Range(func(name, f any) bool {
+		if strings.HasPrefix(data.SQL, name.(string)) {
+			f.(func())()
+		}
+		return true
+	})
 	return ctx
 }
 
-func (counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (*tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -117,6 +117,42 @@ func TestACodeForSigningInDiesWithThePassword(t *testing.T) {
 	wants(t, err, "CODE_EXPIRED")
 }
 
+func TestAPasswordThatChangesDuringTheSignInIsTheOldOne(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		w := newWorld(t)
+		r := w.replica(t)
+		ada := w.register(t, r, number(1), "ada")
+		owner := w.owner(t)
+		r.before("ShareUser", func() {
+			if _, err := owner.Exec(t.Context(), "UPDATE users SET password_time = password_time + interval '1 second'"); err != nil {
+				t.Error(err)
+			}
+		})
+		device := ""
+		if known {
+			device = ada.session.GetDeviceToken()
+		}
+		_, err := tryLogin(t, r, ada.phone, goodPassword, device)
+		wants(t, err, "CREDENTIALS_INVALID")
+	}
+}
+
+func TestADeviceThatIsRevokedDuringTheSignInNeedsACode(t *testing.T) {
+	w := newWorld(t)
+	r := w.replica(t)
+	ada := w.register(t, r, number(1), "ada")
+	owner := w.owner(t)
+	r.before("TouchDevice", func() {
+		if _, err := owner.Exec(t.Context(), "DELETE FROM devices"); err != nil {
+			t.Error(err)
+		}
+	})
+	res := ok[*authv1.LoginResponse](t)(tryLogin(t, r, ada.phone, goodPassword, ada.session.GetDeviceToken()))
+	if res.GetChallenge() == nil {
+		t.Error("no code was asked for")
+	}
+}
+
 func TestAUserHasFiftySessionsAndTwentyDevicesAtTheMost(t *testing.T) {
 	w := newWorld(t)
 	r := w.replica(t)

@@ -33,12 +33,9 @@ func newHasher(c Config) (*hasher, error) {
 		wait:       c.PasswordWait,
 		maxWaiting: int64(c.PasswordQueue),
 	}
-	dummy, err := argon2id.CreateHash("nobody's password", &h.params)
-	if err != nil {
-		return nil, fmt.Errorf("hash a password: %w", err)
-	}
-	h.dummy = dummy
-	return h, nil
+	var err error
+	h.dummy, err = h.create("nobody's password")
+	return h, err
 }
 
 // hash returns the hash of a password. It fails with OVERLOADED.
@@ -48,11 +45,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer leave()
-	hash, err := argon2id.CreateHash(normal(password), &h.params)
-	if err != nil {
-		return "", fmt.Errorf("hash a password: %w", err)
-	}
-	return hash, nil
+	return h.create(password)
 }
 
 // verify says whether a password is the one behind a hash, and whether the hash
@@ -68,11 +61,30 @@ func (h *hasher) verify(ctx context.Context, password, hash string) (match, stal
 	if nobody {
 		hash = h.dummy
 	}
-	match, params, err := argon2id.CheckHash(normal(password), hash)
+	match, params, err := h.check(password, hash)
 	if err != nil {
-		return false, false, fmt.Errorf("verify a password: %w", err)
+		return false, false, err
 	}
-	return match && !nobody, *params != h.params, nil
+	return match && !nobody, params != h.params, nil
+}
+
+// create and check run argon2id, and count it.
+func (h *hasher) create(password string) (string, error) {
+	h.evaluated.Add(1)
+	hash, err := argon2id.CreateHash(normal(password), &h.params)
+	if err != nil {
+		return "", fmt.Errorf("hash a password: %w", err)
+	}
+	return hash, nil
+}
+
+func (h *hasher) check(password, hash string) (match bool, params argon2id.Params, err error) {
+	h.evaluated.Add(1)
+	match, p, err := argon2id.CheckHash(normal(password), hash)
+	if err != nil {
+		return false, params, fmt.Errorf("verify a password: %w", err)
+	}
+	return match, *p, nil
 }
 
 // enter waits for a slot, not too long and not with too many others.
@@ -91,7 +103,6 @@ func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	h.evaluated.Add(1)
 	raise(&h.peak, h.running.Add(1))
 	return func() {
 		h.running.Add(-1)

@@ -1,11 +1,13 @@
 package auth_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
+	"github.com/tillbook/tillbook/server/auth"
 )
 
 func refresh(t *testing.T, r *replica, token string) (*authv1.Session, error) {
@@ -127,4 +129,29 @@ func TestWhatIsNoRefreshTokenIsInvalid(t *testing.T) {
 	_, err := refresh(t, r, "")
 	wants(t, err, "INVALID_ARGUMENT")
 	ok[*authv1.Session](t)(refresh(t, r, good))
+}
+
+// The successor of a token is derived with a key; the key changes between two
+// calls that race.
+func TestRacingRefreshesGetOneSuccessorAcrossAChangeOfKeys(t *testing.T) {
+	w := newWorld(t, func(c *auth.Config) {
+		c.MaintainInterval = 20 * time.Millisecond
+		c.SessionLife = 40 * 24 * time.Hour
+	})
+	r := w.replica(t)
+	ada := w.register(t, r, number(1), "ada")
+	w.clock.Advance(30*24*time.Hour - 30*time.Minute)
+	eventually(t, "the next keys", func() bool { return strings.Count(published(t, r), `"kid"`) == 2 })
+	var use time.Time
+	err := w.owner(t).QueryRow(t.Context(), "SELECT max(use_time) FROM server_keys WHERE kind = 'mac'").Scan(&use)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(use.Sub(w.clock.Now()) - time.Second)
+	first := ok[*authv1.Session](t)(refresh(t, r, ada.session.GetRefreshToken()))
+	w.clock.Advance(2 * time.Second)
+	again := ok[*authv1.Session](t)(refresh(t, r, ada.session.GetRefreshToken()))
+	if first.GetRefreshToken() != again.GetRefreshToken() {
+		t.Error("there are two successors")
+	}
 }
