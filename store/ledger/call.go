@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -80,12 +81,33 @@ func (l *Ledger) Commit(ctx context.Context, command Command) (Result, error) {
 	if o.existing == uuid.Nil {
 		return Result{Transaction: o.made}, nil
 	}
-	t, err := l.Transaction(context.WithoutCancel(ctx), o.existing)
+	t, err := l.show(ctx, o.existing)
 	if err != nil {
 		// It was executed, but can't be shown now. A retry will show it.
 		return Result{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return Result{Transaction: t, Replayed: !o.own}, nil
+}
+
+// show reads the transaction that a command has made, with the patience of the
+// committer: it is asked for after a fault, when connections of the pool are
+// dead or silent.
+func (l *Ledger) show(ctx context.Context, transaction uuid.UUID) (Transaction, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.Patience)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		t, err := l.showOnce(ctx, transaction)
+		if err == nil || errors.Is(err, ErrTransactionNotFound) || ctx.Err() != nil {
+			return t, err
+		}
+		time.Sleep(backoff(attempt))
+	}
+}
+
+func (l *Ledger) showOnce(ctx context.Context, transaction uuid.UUID) (Transaction, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.attemptTimeout())
+	defer cancel()
+	return l.Transaction(ctx, transaction)
 }
 
 func (l *Ledger) enqueue(c *call) error {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -95,14 +95,14 @@ func backoff(attempt int) time.Duration {
 // that may have been executed without our hearing of it.
 func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error) {
 	// Detached from the callers: a cancelled call must not cut a COMMIT short.
-	ctx, cancel := context.WithTimeout(context.Background(), c.l.cfg.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), c.l.cfg.attemptTimeout())
 	defer cancel()
 	ctx, end := c.trace(ctx, calls)
 	defer func() { end(err) }()
 
 	conn, err := c.l.writers.Acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNotConnected, err)
 	}
 	defer conn.Release() // closes the connection if a transaction is still open
 
@@ -114,7 +114,7 @@ func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error)
 		calls, stuck = b.divide(calls)
 	}
 	verdicts := b.decideAll(calls)
-	if err := c.write(ctx, conn.Conn(), b); err != nil {
+	if err := c.write(ctx, conn.Conn(), b, slices.ContainsFunc(verdicts, verdict.isReplay)); err != nil {
 		return nil, err
 	}
 	c.announce(calls, b, verdicts)
@@ -123,16 +123,25 @@ func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error)
 
 // write commits what the batch made, if anything, and marks its calls if the
 // answer doesn't come.
-func (c *committer) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
-	if len(b.made) == 0 {
+//
+// A batch that found a key executed commits in any case. The commit that
+// executed it may still be waiting to be replicated, and one that comes later
+// succeeds only after it.
+func (c *committer) write(ctx context.Context, conn *pgx.Conn, b *batch, replays bool) error {
+	switch {
+	case len(b.made) > 0:
+	case replays:
+		return confirm(ctx, conn)
+	default:
 		_, err := conn.Exec(ctx, rollback)
 		return err
 	}
-	err := write(ctx, conn, b, c.l.replica)
+	err := write(ctx, conn, b, *c.l.replica.Load())
 	if err == nil || definitelyNotCommitted(err) {
 		return err
 	}
 	c.l.stats.lost.Add(1)
+	c.l.feed.lost()
 	for i, call := range b.calls {
 		call.maybeExecuted, call.attempted = true, b.made[i].ID
 	}
@@ -148,7 +157,7 @@ func (c *committer) announce(calls []*call, b *batch, verdicts []verdict) {
 		case v.err != nil:
 			c.l.stats.refused.Add(1)
 			calls[i].finish(outcome{err: v.err})
-		case v.replay != uuid.Nil:
+		case v.isReplay():
 			own := v.replay == calls[i].attempted
 			if !own {
 				c.l.stats.replayed.Add(1)

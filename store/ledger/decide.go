@@ -57,6 +57,8 @@ type verdict struct {
 	made   int       // otherwise: the index into batch.made
 }
 
+func (v verdict) isReplay() bool { return v.replay != uuid.Nil }
+
 // divide parts the calls all of whose accounts are locked from the others.
 func (b *batch) divide(calls []*call) (ready, stuck []*call) {
 	for _, c := range calls {
@@ -76,8 +78,8 @@ func (b *batch) decideAll(calls []*call) []verdict {
 	verdicts := make([]verdict, len(calls))
 	for i, c := range calls {
 		v := b.decide(&c.command)
-		c.maybeExecuted = v.replay != uuid.Nil
-		if v.err == nil && v.replay == uuid.Nil {
+		c.maybeExecuted = v.isReplay()
+		if v.err == nil && !v.isReplay() {
 			b.calls = append(b.calls, c)
 		}
 		verdicts[i] = v

@@ -43,6 +43,11 @@
 // executed. Only if that can't be had in time does the caller get
 // [ErrOutcomeUnknown], and its retry with the same key settles it then.
 //
+// A COMMIT that came back with a warning is unknown too: PostgreSQL gave up
+// waiting for its standby, and a failover may lose the transaction. A row alone
+// doesn't tell that, so an earlier result is given again only once a later
+// commit is known to have reached the standby.
+//
 // # What follows the books
 //
 // Each commit leaves one row in the table events that says which transactions

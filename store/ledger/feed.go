@@ -129,6 +129,15 @@ func (f *feed) committed(b *batch) {
 	f.wake(codes)
 }
 
+// lost is called when the answer to a COMMIT didn't come, so that nobody here was
+// told what it changed. If it has been executed, everybody can see it now. If it
+// still will be, its event stands under a name that is no longer this ledger's,
+// and so is read like another's.
+func (f *feed) lost() {
+	f.l.rename()
+	f.wakeAll()
+}
+
 // opened wakes those who watch the owner of a new account.
 func (f *feed) opened(code string) {
 	if f.watchers.Load() > 0 {
@@ -154,19 +163,30 @@ func (f *feed) run(ctx context.Context) {
 		if follow == nil {
 			follow = newFollower(f.l)
 		}
-		began := follow.started()
-		if err := follow.poll(ctx, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
-			f.l.cfg.Logger.Warn("following the events failed; trying again", "error", err)
-		}
-		if !began && follow.started() {
-			// Something may have been committed after a watcher looked and
-			// before the moment from which the follower reads.
-			f.wakeAll()
-		}
+		f.follow(ctx, follow)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// follow lets a follower read once. Its connection may fall silent.
+func (f *feed) follow(ctx context.Context, reader *follower) {
+	began, name := reader.started(), f.l.replica.Load()
+	bounded, cancel := context.WithTimeout(ctx, f.l.cfg.attemptTimeout())
+	defer cancel()
+	if err := reader.poll(bounded, *name, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
+		f.l.cfg.Logger.Warn("following the events failed; trying again", "error", err)
+	}
+	if !began && reader.started() {
+		// Something may have been committed after a watcher looked and before
+		// the moment from which the follower reads.
+		f.wakeAll()
+	}
+	if f.l.replica.Load() != name {
+		// It may have passed over a commit that was then found to be lost.
+		f.wakeAll()
 	}
 }

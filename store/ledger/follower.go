@@ -17,12 +17,11 @@ import (
 // short of the snapshot horizon instead: every transaction below it has ended,
 // so what it reads there is all that there will ever be.
 type follower struct {
-	pool    *pgxpool.Pool
-	replica uuid.UUID // whose commits are passed over
-	next    int64     // the first transaction number not yet read; 0 before start
+	pool *pgxpool.Pool
+	next int64 // the first transaction number not yet read; 0 before start
 }
 
-func newFollower(l *Ledger) *follower { return &follower{pool: l.pool, replica: l.replica} }
+func newFollower(l *Ledger) *follower { return &follower{pool: l.pool} }
 
 func (f *follower) started() bool { return f.next != 0 }
 
@@ -53,16 +52,17 @@ SELECT code FROM accounts WHERE id IN (
 // left more, it is cheaper that everybody looks for themselves.
 const maxBatchesRead = 1000
 
-// poll reads what is new and tells the codes of the accounts concerned, or that
-// it may concern everybody. Its first call only finds out where to begin.
-func (f *follower) poll(ctx context.Context, changed func(codes []string), everybody func()) error {
+// poll reads what is new, but for what replica committed, and tells the codes of
+// the accounts concerned, or that it may concern everybody. Its first call only
+// finds out where to begin.
+func (f *follower) poll(ctx context.Context, replica uuid.UUID, changed func(codes []string), everybody func()) error {
 	if !f.started() {
 		if err := f.pool.QueryRow(ctx, selectHorizon).Scan(&f.next); err != nil {
 			return fmt.Errorf("reading the horizon: %w", err)
 		}
 		return nil
 	}
-	horizon, codes, batches, err := f.read(ctx)
+	horizon, codes, batches, err := f.read(ctx, replica)
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func (f *follower) poll(ctx context.Context, changed func(codes []string), every
 	return nil
 }
 
-func (f *follower) read(ctx context.Context) (horizon int64, opened []string, batches []committed, err error) {
-	rows, err := f.pool.Query(ctx, selectEvents, f.next, f.replica.String())
+func (f *follower) read(ctx context.Context, replica uuid.UUID) (horizon int64, opened []string, batches []committed, err error) {
+	rows, err := f.pool.Query(ctx, selectEvents, f.next, replica.String())
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("reading events: %w", err)
 	}

@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +55,18 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// attemptTimeout bounds one attempt at something. It leaves time for another one
+// on a new connection when the first fell silent.
+func (c *Config) attemptTimeout() time.Duration { return c.Patience / 2 }
+
+// lockTimeout bounds a batch's wait for accounts that another session has
+// locked. Batches hold locks for milliseconds; what takes longer is parked.
+func (c *Config) lockTimeout() time.Duration { return min(time.Second, c.Patience/4) }
+
+// silenceTimeout is how long PostgreSQL lets a batch's session keep its locks
+// without hearing from it.
+func (c *Config) silenceTimeout() time.Duration { return min(5*time.Second, c.attemptTimeout()) }
+
 func setDefault[T int | time.Duration](v *T, def T) {
 	if *v <= 0 {
 		*v = def
@@ -66,7 +80,7 @@ type Ledger struct {
 	pool    *pgxpool.Pool // reads
 	writers *pgxpool.Pool // the committers' own connections
 	cfg     Config
-	replica uuid.UUID // tells this ledger's commits from others' in the events
+	replica atomic.Pointer[uuid.UUID] // tells this ledger's commits from others' in the events
 	assets  assets
 	refs    *lru.Cache[string, accountRef]
 	feed    *feed
@@ -83,9 +97,9 @@ type Ledger struct {
 	stop       context.CancelFunc
 }
 
-// lockTimeout bounds a batch's wait for accounts that another session has
-// locked. Batches hold locks for milliseconds; what takes longer is parked.
-const lockTimeout = "1s"
+// connsPerCommitter allows for connections that broke. A silent one takes pgx up
+// to 15 s to bury, and the committer must not wait for that.
+const connsPerCommitter = 8
 
 // New returns a ledger on the database of pool. It opens connections of its own
 // with pool's settings, one a committer, so that reads can't starve payments.
@@ -98,21 +112,26 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 		panic(err) // only for a size that setDefaults doesn't let through
 	}
 	l := &Ledger{
-		pool:    pool,
-		cfg:     cfg,
-		replica: uuid.New(),
-		assets:  assets{pool: pool},
-		refs:    refs,
-		queue:   make(chan *call, cfg.QueueSize),
-		parked:  make(chan *call, cfg.QueueSize),
-		stop:    stop,
+		pool:   pool,
+		cfg:    cfg,
+		assets: assets{pool: pool},
+		refs:   refs,
+		queue:  make(chan *call, cfg.QueueSize),
+		parked: make(chan *call, cfg.QueueSize),
+		stop:   stop,
 	}
 	if cfg.TracerProvider != nil {
 		l.tracer = cfg.TracerProvider.Tracer("github.com/tillbook/tillbook/store/ledger")
 	}
+	l.rename()
 	l.writers = newWriters(pool, cfg)
 	l.feed = newFeed(l)
 	l.others.Go(func() { l.feed.run(ctx) })
+	l.others.Go(func() {
+		if err := l.warm(ctx); err != nil && ctx.Err() == nil {
+			cfg.Logger.Warn("the ledger begins with a cold cache", "error", err)
+		}
+	})
 	l.others.Go(func() { newCommitter(l).attend() })
 	for range cfg.Committers {
 		l.committers.Go(func() { newCommitter(l).run() })
@@ -125,17 +144,21 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 // kept, since one of them says that a commit may not be replicated.
 func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	config := pool.Config()
-	config.MaxConns = int32(cfg.Committers) + 1 // the other one serves parked calls
+	config.MaxConns = int32(cfg.Committers+1) * connsPerCommitter // one more serves parked calls
 	config.MinConns = 0
-	config.ConnConfig.RuntimeParams["lock_timeout"] = lockTimeout
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "0" // must never hit a COMMIT
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
+	params := config.ConnConfig.RuntimeParams
+	params["lock_timeout"] = milliseconds(cfg.lockTimeout())
+	params["statement_timeout"] = "0" // must never hit a COMMIT
+	params["idle_in_transaction_session_timeout"] = milliseconds(cfg.silenceTimeout())
+	// That one doesn't strike between the statements of a round trip. Keepalives
+	// end a session whose COMMIT will never come.
+	params["tcp_keepalives_idle"], params["tcp_keepalives_interval"], params["tcp_keepalives_count"] = "2", "1", "3"
 	// Whatever the planner thinks of the tables' sizes: a batch looks its rows
 	// up by index, and its statements are planned once.
 	for _, off := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
-		config.ConnConfig.RuntimeParams[off] = "off"
+		params[off] = "off"
 	}
-	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	params["plan_cache_mode"] = "force_generic_plan"
 	config.ConnConfig.OnNotice = noteWarning
 	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
@@ -151,6 +174,14 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	}
 	return writers
 }
+
+// rename gives the ledger a new name among the replicas.
+func (l *Ledger) rename() {
+	name := uuid.New()
+	l.replica.Store(&name)
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
 
 // commitWarning is the key under which a connection remembers that its last
 // COMMIT came back with a warning.

@@ -37,15 +37,8 @@ func (c *committer) attend() {
 				attempt = 0
 			}
 			err = errAccountLocked
-		case wantsSplit(err) && len(calls) > 1:
-			// One at a time, so that only the one at fault fails.
-			for i := range calls {
-				c.settle(calls[i : i+1])
-			}
-			stuck = nil
 		case wantsSplit(err):
-			c.l.giveUp(calls, err)
-			stuck = nil
+			stuck, err = c.attendEach(calls)
 		default:
 			c.l.stats.retried(sqlState(err))
 			stuck = calls
@@ -55,6 +48,28 @@ func (c *committer) attend() {
 			time.Sleep(backoff(attempt))
 		}
 	}
+}
+
+// attendEach tries calls one at a time, so that only the one at fault fails, and
+// that one twice: a key that another session used meanwhile is then found. It
+// returns those to be tried again and why.
+func (c *committer) attendEach(calls []*call) (rest []*call, err error) {
+	for i := range calls {
+		one := calls[i : i+1]
+		stuck, err := c.attempt(one, true)
+		if err != nil && wantsSplit(err) {
+			stuck, err = c.attempt(one, true)
+		}
+		switch {
+		case err == nil:
+			rest = append(rest, stuck...)
+		case wantsSplit(err):
+			c.l.giveUp(one, err)
+		default:
+			return append(rest, calls[i:]...), err
+		}
+	}
+	return rest, errAccountLocked
 }
 
 // collect adds newly parked calls to those still waiting. If there are none it

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -176,23 +177,35 @@ func write(ctx context.Context, conn *pgx.Conn, b *batch, replica uuid.UUID) err
 		}
 	}
 	tag, err := results.Exec()
-	if err != nil {
-		return fmt.Errorf("committing a batch: %w", err)
-	}
-	if err := results.Close(); err != nil {
-		return fmt.Errorf("committing a batch: %w", err)
-	}
-	if tag.String() != commit {
-		return fmt.Errorf("%w: COMMIT answered %s", errNotCommitted, tag)
-	}
-	if conn.PgConn().CustomData()[commitWarning] != nil {
-		return fmt.Errorf("committing a batch: %w", errNotReplicated)
-	}
-	return nil
+	return checkCommit(conn, tag, err)
 }
 
-// Two ways in which a COMMIT that came back did not do what it should.
+// confirm commits a batch that made nothing but locked accounts, which the log
+// tells too: when it returns, all that was committed before is replicated.
+func confirm(ctx context.Context, conn *pgx.Conn) error {
+	delete(conn.PgConn().CustomData(), commitWarning)
+	tag, err := conn.Exec(ctx, commit)
+	return checkCommit(conn, tag, err)
+}
+
+// checkCommit tells what the answer to a COMMIT says. An error behind the answer
+// changes nothing: PostgreSQL may still notice a cancellation, or be gone.
+func checkCommit(conn *pgx.Conn, tag pgconn.CommandTag, err error) error {
+	switch {
+	case conn.PgConn().CustomData()[commitWarning] != nil:
+		return fmt.Errorf("committing a batch: %w", errNotReplicated)
+	case tag.String() == commit:
+		return nil
+	case err != nil:
+		return fmt.Errorf("committing a batch: %w", err)
+	default:
+		return fmt.Errorf("%w: COMMIT answered %s", errNotCommitted, tag)
+	}
+}
+
+// Ways in which a batch fails that PostgreSQL doesn't call an error of its own.
 var (
+	errNotConnected  = errors.New("connecting")
 	errNotCommitted  = errors.New("the transaction was rolled back")
 	errNotReplicated = errors.New("the commit may not be replicated")
 )
