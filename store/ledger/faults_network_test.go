@@ -1,0 +1,189 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/storetest"
+)
+
+func TestConnectionsCutInTheMiddleOfBatchesLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, patient)
+	c.wire.obey(func(e event) fate {
+		if e.upstream && rand.N(25) == 0 {
+			return fate{kind: cut} // before any of a batch's statements
+		}
+		return fate{}
+	})
+	c.payFor(2 * time.Second)
+	c.wire.obey(nil)
+	if c.ledger().Stats().Retries["connection"] == 0 {
+		t.Error("no connection was cut")
+	}
+	c.check()
+}
+
+// The old session holds its locks while the batch is run again.
+func TestConnectionsThatFallSilentUnderLoadLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second, Committers: 2})
+	c.wire.keepalive = time.Second
+	silenceOne := func() {
+		at := []string{"BEGIN", "SELECT a.id", "INSERT INTO transactions", "UPDATE accounts", "COMMIT"}[rand.N(5)]
+		c.wire.once(fromLedger, at, fate{kind: silence})
+	}
+	c.payFor(6*time.Second, silenceOne, c.wire.silenceAll, silenceOne, c.wire.silenceAll)
+	c.wire.obey(nil)
+	c.check()
+}
+
+// The COMMIT is on its way all the time that the batch is tried again, and
+// arrives in the end.
+func TestACommitThatArrivesLateIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 8 * time.Second})
+	release := make(chan struct{})
+	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})
+	d := c.deed(5)
+	done := commit(ctx, c.ledger(), d.command)
+	waitFor(t, "the ledger to try again", func() bool { return c.ledger().Stats().Retries["55P03"] > 0 })
+
+	other := c.deed(7)
+	for other.from == d.from || other.from == d.to || other.to == d.from || other.to == d.to {
+		other.refused = true // it is never asked for
+		other = c.deed(7)
+	}
+	if err := c.do(other); err != nil {
+		t.Errorf("a payment between others had to wait: %v", err)
+	}
+	close(release)
+	a := <-done
+	if a.err != nil || a.Replayed {
+		t.Fatalf("the payment ended as %v, replayed %t", a.err, a.Replayed)
+	}
+	c.noteExecuted(d, a.Result)
+	c.check()
+}
+
+func TestACommitThatArrivesAfterItsCallerLeftIsFoundByTheNext(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, impatient)
+	release := make(chan struct{})
+	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})
+	d := c.deed(5)
+	if err := c.do(d); !errors.Is(err, ledger.ErrOutcomeUnknown) {
+		t.Fatalf("the payment ended as %v, not as unknown", err)
+	}
+	if err := c.do(d); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("with its accounts locked, asking again ended as %v", err)
+	}
+	close(release)
+	c.check()
+	if c.resolved != 1 {
+		t.Error("asking again did not show that the payment had been executed")
+	}
+}
+
+// PostgreSQL drops a session that opened a transaction and fell silent, so its
+// locks don't outlast the callers' patience.
+func TestASilentConnectionIsReplacedWithinTheCallersPatience(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 4 * time.Second})
+	for _, at := range []string{"BEGIN", "INSERT INTO transactions"} {
+		struck := c.wire.once(fromLedger, at, fate{kind: silence})
+		if err := c.do(c.deed(5)); err != nil {
+			t.Errorf("after silence from %s on, the payment ended as %v", at, err)
+		}
+		<-struck
+	}
+	struck := c.wire.once(fromPostgres, "COMMIT", fate{kind: silence})
+	if err := c.do(c.deed(5)); err != nil {
+		t.Errorf("after silence instead of an answer to COMMIT, the payment ended as %v", err)
+	}
+	<-struck
+	c.check()
+}
+
+func TestALedgerIsBackAsSoonAsTheNetworkIs(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: time.Second})
+	c.wire.silenceEverything()
+	for range 2 {
+		if err := c.do(c.deed(5)); err == nil {
+			t.Error("a payment succeeded without a network")
+		}
+	}
+	c.wire.plug()
+	if err := c.do(c.deed(5)); err != nil {
+		t.Errorf("with the network back, a payment ended as %v", err)
+	}
+	c.check()
+}
+
+// The result of an earlier command is read on another connection, which may
+// have fallen silent too.
+func TestAReplayIsReadOnAnotherConnectionIfOneIsSilent(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second})
+	d := c.deed(5)
+	if err := c.do(d); err != nil {
+		t.Fatal(err)
+	}
+	struck := c.wire.once(fromLedger, "SELECT t.id, t.kind", fate{kind: silence})
+	if err := c.do(d); err != nil {
+		t.Errorf("asking again ended as %v", err)
+	}
+	<-struck
+	c.check()
+}
+
+// A lost commit is resolved even if for a while the ledger may not log in.
+func TestALedgerThatIsTurnedAwayTriesAgain(t *testing.T) {
+	t.Parallel()
+	address := storetest.NewDatabase(t)
+	admin, err := pgx.Connect(ctx, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := "role_" + strings.Trim(u.Path, "/")
+	exec := func(format string) {
+		t.Helper()
+		if _, err := admin.Exec(ctx, fmt.Sprintf(format, pgx.Identifier{role}.Sanitize())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`CREATE ROLE %s LOGIN PASSWORD 'secret' IN ROLE tillbook_app`)
+	t.Cleanup(func() { exec(`DROP ROLE %s`); _ = admin.Close(ctx) })
+	u.User = url.UserPassword(role, "secret")
+	c := newTownAt(t, address, u.String(), patient)
+	l := c.ledger()
+	if err := c.do(c.deed(5)); err != nil {
+		t.Fatal(err)
+	}
+
+	exec(`ALTER ROLE %s NOLOGIN`)
+	c.wire.once(fromPostgres, "COMMIT", fate{kind: cut})
+	d := c.deed(5)
+	done := commit(ctx, l, d.command)
+	waitFor(t, "logins that are refused", func() bool { return l.Stats().Retries["28000"] >= 4 })
+	exec(`ALTER ROLE %s LOGIN`)
+	a := <-done
+	if a.err != nil {
+		t.Fatalf("the payment ended as %v", a.err)
+	}
+	c.noteExecuted(d, a.Result)
+	c.check()
+}

@@ -1,0 +1,187 @@
+package ledger_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/storetest"
+)
+
+// primary is a server whose synchronous standby can go missing.
+type primary struct {
+	t     *testing.T
+	admin *pgx.Conn // doesn't wait for standbys
+	probe *pgx.Conn // does
+}
+
+func newPrimary(t *testing.T, url string) *primary {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.RuntimeParams["synchronous_commit"] = "local"
+	admin, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = admin.Close(ctx), probe.Close(ctx) })
+	p := &primary{t: t, admin: admin, probe: probe}
+	t.Cleanup(p.findStandby) // or the cleanups behind it would wait
+	return p
+}
+
+func (p *primary) exec(sql string) {
+	p.t.Helper()
+	if _, err := p.admin.Exec(ctx, sql); err != nil {
+		p.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// loseStandby makes every COMMIT wait for a standby that isn't there.
+func (p *primary) loseStandby() {
+	p.t.Helper()
+	p.exec(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+	p.exec(`SELECT pg_reload_conf()`)
+	// Sessions don't wait before a background process has taken notice.
+	for done := make(chan error, 1); ; {
+		go func() {
+			_, err := p.probe.Exec(ctx, `SELECT pg_logical_emit_message(true, 'probe', '')`)
+			done <- err
+		}()
+		if p.missed(done) {
+			return
+		}
+	}
+}
+
+// missed tells whether the probe's COMMIT waits for the standby, and ends it.
+func (p *primary) missed(done <-chan error) bool {
+	p.t.Helper()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		if p.cancelWaits("pid = $1", p.probe.PgConn().PID()) > 0 {
+			<-done
+			return true
+		}
+	}
+}
+
+// findStandby lets all COMMITs through.
+func (p *primary) findStandby() {
+	p.t.Helper()
+	p.exec(`ALTER SYSTEM RESET synchronous_standby_names`)
+	p.exec(`SELECT pg_reload_conf()`)
+}
+
+// cancelWaits cancels those waits for the standby that meet a condition, which
+// makes them COMMITs with a warning, and tells how many there were.
+func (p *primary) cancelWaits(condition string, args ...any) (n int) {
+	err := p.admin.QueryRow(ctx, `SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+		WHERE wait_event = 'SyncRep' AND `+condition, args...).Scan(&n)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return n
+}
+
+// keepCanceling cancels all waits until stop is closed.
+func (p *primary) keepCanceling(stop <-chan struct{}) (canceled int) {
+	for {
+		select {
+		case <-stop:
+			return canceled
+		case <-time.After(5 * time.Millisecond):
+			canceled += p.cancelWaits(`true`)
+		}
+	}
+}
+
+func TestACommitThatMayNotBeReplicatedIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewServer(t, nil)
+	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
+	replayed := c.between(2, 3, 5)
+	if err := c.do(replayed); err != nil {
+		t.Fatal(err)
+	}
+	p := newPrimary(t, server.URL())
+	p.loseStandby()
+	stop := make(chan struct{})
+	var canceling sync.WaitGroup
+	canceling.Go(func() {
+		if n := p.keepCanceling(stop); n < 2 {
+			t.Errorf("only %d commits came back with a warning", n)
+		}
+	})
+
+	d := c.between(0, 1, 5)
+	for _, what := range []string{"a payment", "asking for it again"} {
+		if err := c.do(d); !errors.Is(err, ledger.ErrOutcomeUnknown) {
+			t.Errorf("without a standby %s ended as %v, not as unknown", what, err)
+		}
+	}
+	// Nobody can tell by looking at its row whether this one is replicated.
+	if err := c.do(replayed); !errors.Is(err, ledger.ErrOutcomeUnknown) {
+		t.Errorf("without a standby a replay ended as %v, not as unknown", err)
+	}
+	close(stop)
+	canceling.Wait()
+	p.findStandby()
+	c.check()
+	if c.resolved != 2 {
+		t.Errorf("%d payments turned out to have been executed, not 2", c.resolved)
+	}
+}
+
+func TestACommitWaitsForItsStandby(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewServer(t, nil)
+	c := newTownAt(t, server.URL(), server.URL(), patient)
+	p := newPrimary(t, server.URL())
+	p.loseStandby()
+	d := c.deed(5)
+	done := commit(ctx, c.ledger(), d.command)
+	waitFor(t, "the commit to wait", func() bool { return p.cancelWaits(`true`) > 0 })
+	waitFor(t, "the commit to be tried again", func() bool { return p.cancelWaits(`true`) > 0 })
+	p.findStandby()
+	a := <-done
+	if a.err != nil || a.Replayed {
+		t.Fatalf("the payment ended as %v, replayed %t", a.err, a.Replayed)
+	}
+	c.noteExecuted(d, a.Result)
+	c.check()
+}
+
+func TestAStandbyThatGoesMissingUnderLoadLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewServer(t, nil)
+	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
+	p := newPrimary(t, server.URL())
+	stop := make(chan struct{})
+	var canceling sync.WaitGroup
+	c.payFor(3*time.Second,
+		p.loseStandby,
+		func() { canceling.Go(func() { p.keepCanceling(stop) }) },
+		func() { close(stop); canceling.Wait(); p.findStandby() })
+	if c.ledger().Stats().Lost == 0 {
+		t.Error("no commit was doubtful")
+	}
+	c.check()
+}
