@@ -121,7 +121,7 @@ func connectFailure(t *testing.T, err error, id string) *failure {
 	return f
 }
 
-func grpcConn(t *testing.T, addr string, options ...grpc.DialOption) *grpc.ClientConn {
+func grpcConn(t testing.TB, addr string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	conn, err := grpc.NewClient("passthrough:///"+addr, options...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -30,7 +32,7 @@ func newGRPCCall(ctx context.Context, spec connect.Spec) grpcCall {
 		ResponseEncoding: connect.CompressionNameIdentity,
 	}}
 	if p, ok := peer.FromContext(ctx); ok {
-		c.info.PeerAddr = p.Addr.String()
+		c.info.PeerAddr = addressOf(p.Addr)
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	header := c.info.RequestHeader()
@@ -46,6 +48,16 @@ func newGRPCCall(ctx context.Context, spec connect.Spec) grpcCall {
 		header.SetValues(key, values)
 	}
 	return c
+}
+
+// addressOf writes an address; that of TCP on a short way, since every call has
+// one.
+func addressOf(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
+	}
+	return addr.String()
 }
 
 // flush hands the response headers to grpc-go, which sends them with the first

@@ -108,7 +108,7 @@ type harness struct {
 }
 
 // start runs a server in front of fakes, changed by the test if it wants to.
-func start(t *testing.T, change ...func(*Config, *harness)) *harness {
+func start(t testing.TB, change ...func(*Config, *harness)) *harness {
 	t.Helper()
 	h := &harness{wallet: &fakeWallet{}, auth: &fakeAuth{}, log: &lockedBuffer{}}
 	h.ping = func(context.Context) error { return nil }
