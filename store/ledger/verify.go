@@ -46,9 +46,10 @@ type VerifyOptions struct {
 //     asset, and it has as many entries as it says;
 //   - entry_gap: an account's entries are numbered 1, 2, 3 … without gaps;
 //   - entry_balance: each entry's balance is the one before plus its amount;
-//   - entry_time: times never decrease along an account's versions;
-//   - account_balance, account_version: the account's row says what its entries
-//     do;
+//   - entry_time: times never decrease along an account's versions, and all
+//     entries of a transaction are of its time;
+//   - account_balance, account_version, account_time: the account's row says what
+//     its entries do;
 //   - account_floor: nothing is below its floor;
 //   - account_held: what is held is accounted for;
 //   - asset_sum: every asset sums to zero over all accounts;

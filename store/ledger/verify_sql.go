@@ -46,9 +46,9 @@ SELECT 'account_version', 'account ' || a.code, 'says ' || a.version || ', it ha
   FROM accounts a LEFT JOIN summed s ON s.account_id = a.id
  WHERE a.id > $1 AND a.id <= $2 AND a.version <> coalesce(s.entries, 0)
 UNION ALL
-SELECT 'account_time', 'account ' || a.code, 'says that its last entry is of ' || a.last_time || ', it is of ' || s.last_time
-  FROM accounts a JOIN summed s ON s.account_id = a.id
- WHERE a.id > $1 AND a.id <= $2 AND a.last_time <> s.last_time
+SELECT 'account_time', 'account ' || a.code, 'says that its last entry is of ' || a.last_time || ', it is of ' || coalesce(s.last_time, '-infinity')
+  FROM accounts a LEFT JOIN summed s ON s.account_id = a.id
+ WHERE a.id > $1 AND a.id <= $2 AND a.last_time <> coalesce(s.last_time, '-infinity')
 UNION ALL
 SELECT 'account_floor', 'account ' || a.code, 'has ' || (a.balance - a.held) || ' available, its floor is ' || a.floor
   FROM accounts a WHERE a.id > $1 AND a.id <= $2 AND a.balance - a.held < a.floor
@@ -75,7 +75,12 @@ SELECT 'transaction_balance', 'transaction ' || s.id, coalesce(x.code, 'an unkno
   FROM sums s LEFT JOIN assets x ON x.id = s.asset_id WHERE s.amount <> 0
 UNION ALL
 SELECT 'transaction_balance', 'transaction ' || id, 'says that it has ' || 2 + max(more) || ' entries, it has ' || 2 + sum(extra)
-  FROM entries GROUP BY id HAVING max(more) <> sum(extra)`
+  FROM entries GROUP BY id HAVING max(more) <> sum(extra)
+UNION ALL
+SELECT 'entry_time', 'entry ' || m.version || ' of account ' || coalesce(a.code, 'number ' || m.account_id) || ' (transaction ' || t.id || ')',
+       'is of ' || m.create_time || ', its transaction of ' || t.create_time
+  FROM transactions t JOIN more_entries m ON m.transaction_id = t.id LEFT JOIN accounts a ON a.id = m.account_id
+ WHERE t.id > $1 AND t.id <= $2 AND m.create_time <> t.create_time`
 
 	verifyOrphans = `
 SELECT 'entry_orphan', 'entry ' || e.version || ' of account number ' || e.account_id, 'the account does not exist'
