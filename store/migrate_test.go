@@ -158,13 +158,14 @@ func TestAMigrationWaitsForABusyTableWithoutFailing(t *testing.T) {
 func waitForRollbacks(t *testing.T, url string) {
 	t.Helper()
 	conn := connect(t, url)
-	for rolledBack := false; !rolledBack; {
+	eventually(t, "a transaction fails", func() (rolledBack bool) {
 		err := conn.QueryRow(t.Context(),
 			"SELECT xact_rollback > 0 FROM pg_stat_database WHERE datname = current_database()").Scan(&rolledBack)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		return rolledBack
+	})
 }
 
 func connect(t *testing.T, url string) *pgx.Conn {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -240,12 +241,23 @@ func withoutStandby(t *testing.T) (url string, s *store.Store) {
 	s = storetest.Open(t, store.Config{URL: server.URL()})
 	asOwner(t, server.URL(), "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	asOwner(t, server.URL(), "SELECT pg_reload_conf()")
-	// Each session takes the new setting up by itself.
-	for waits := false; !waits; {
-		if err := s.Pool.QueryRow(t.Context(), "SELECT current_setting('synchronous_standby_names') <> ''").Scan(&waits); err != nil {
-			t.Fatal(err)
+	// The checkpointer takes the setting up in its own time; from the first commit
+	// that waits on, all do.
+	waited := make(chan error, 1)
+	go func() {
+		for {
+			err := s.InTx(t.Context(), func(ctx context.Context, _ *store.Queries, tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, "SELECT pg_logical_emit_message(true, 'test', '')")
+				return err
+			})
+			if err != nil {
+				waited <- err
+				return
+			}
 		}
-	}
+	}()
+	atWaitingCommit(t, server.URL(), "SELECT pg_cancel_backend($1)")
+	<-waited
 	return server.URL(), s
 }
 
@@ -255,15 +267,27 @@ func atWaitingCommit(t *testing.T, url, sql string) {
 	t.Helper()
 	conn := connect(t, url)
 	var pid int32
-	for pid == 0 {
+	eventually(t, "a commit waits", func() bool {
 		err := conn.QueryRow(t.Context(), `SELECT coalesce(min(pid), 0)
 			FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'commit%'`).Scan(&pid)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		return pid != 0
+	})
 	if _, err := conn.Exec(t.Context(), sql, pid); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// eventually waits for what is sure to come, and gives up only on a test that
+// would wait for ever.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for start := time.Now(); !happened(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatalf("waited a minute in vain: %s", what)
+		}
 	}
 }
 
