@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -199,6 +200,19 @@ func (l *Ledger) giveUp(calls []*call, err error) {
 			call.finish(outcome{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)})
 			continue
 		}
-		call.finish(outcome{err: fmt.Errorf("%w: %w", ErrUnavailable, err)})
+		call.finish(outcome{err: fmt.Errorf("%w: %w", whyNot(len(calls), err), err)})
+	}
+}
+
+// whyNot names the reason for which commands were not executed. What PostgreSQL
+// refuses from a single command is the command's fault, and won't go away.
+func whyNot(calls int, err error) error {
+	switch {
+	case calls > 1 || !wantsSplit(err):
+		return ErrUnavailable
+	case strings.HasPrefix(sqlState(err), "22"): // data exception
+		return ErrInvalidText
+	default:
+		return errRefused
 	}
 }

@@ -108,6 +108,9 @@ func (b *batch) decide(c *Command) verdict {
 	if err != nil {
 		return verdict{err: err}
 	}
+	if err := checkText(&draft); err != nil {
+		return verdict{err: err}
+	}
 	b.apply(entries)
 	t := Transaction{
 		ID: b.ids.next(), Kind: c.Kind, CreateTime: b.now,

@@ -7,6 +7,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// errRefused says that a constraint stopped what the committer let through, which
+// is a mistake in this package.
+var errRefused = errors.New("the database refused a command")
+
 // sqlState returns the SQLSTATE of an error from PostgreSQL, or "connection".
 func sqlState(err error) string {
 	var pg *pgconn.PgError
