@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -107,12 +108,13 @@ func reachableProgram(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(reachableDir(t), "program")
-	if err := os.WriteFile(path, binary, 0o755); err != nil {
+	// Not by this process: a fork elsewhere in it would keep the copy open for
+	// writing for a moment, and what is open for writing can't be run.
+	if out, err := exec.Command("cp", program, path).CombinedOutput(); err != nil {
+		t.Fatalf("copy the test program: %v: %s", err, out)
+	}
+	if err := os.Chmod(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path
