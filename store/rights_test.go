@@ -21,6 +21,9 @@ func TestTheServingRoleCantRewriteTheBooks(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	statements := []string{
+		"UPDATE accounts SET floor = NULL",
+		"UPDATE accounts SET code = code",
+		"UPDATE accounts SET asset_id = asset_id",
 		"DELETE FROM accounts",
 		"TRUNCATE accounts",
 		"UPDATE events SET payload = '{}'",

@@ -60,7 +60,7 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_held CHECK (held >= 0),
     CONSTRAINT accounts_version CHECK (version >= 0)
 ) WITH (fillfactor = 75);
-GRANT SELECT, INSERT, UPDATE ON accounts TO tillbook_app;
+GRANT SELECT, INSERT, UPDATE (balance, held, version, last_time) ON accounts TO tillbook_app;
 
 COMMENT ON COLUMN accounts.floor IS 'The least that balance - held may be; NULL for accounts that stand for the world outside.';
 COMMENT ON COLUMN accounts.version IS 'The number of entries.';
