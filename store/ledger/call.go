@@ -17,6 +17,7 @@ type call struct {
 	state    atomic.Int32
 	done     chan outcome // buffered: finishing never waits for the caller
 	deadline time.Time    // when the committer gives up
+	lacks    AccountID    // the account that it is parked for
 
 	// maybeExecuted is true while the command may have been executed: a COMMIT
 	// that included it was lost, or its key was found but the batch failed.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -56,18 +57,19 @@ func (c *committer) gather(first *call) {
 
 // settle brings every call to its outcome or parks it. It attempts the batch
 // until it succeeds or the calls' deadline passes, and in halves if PostgreSQL
-// refuses it twice.
+// refuses it twice. An attempt that took too long may have waited for several
+// locks in turn, each for less than it takes to say so.
 func (c *committer) settle(calls []*call) {
 	var refused int
-	var skip bool
+	var how locking
 	for attempt := 0; ; attempt++ {
-		stuck, err := c.attempt(calls, skip)
+		stuck, err := c.attempt(calls, how)
 		if err == nil {
 			c.l.park(stuck)
 			return
 		}
 		c.l.stats.retried(sqlState(err))
-		skip = skip || lockedElsewhere(err)
+		how.passBy = how.passBy || lockedElsewhere(err) || errors.Is(err, context.DeadlineExceeded)
 		if wantsSplit(err) {
 			refused++
 		}
@@ -91,10 +93,10 @@ func backoff(attempt int) time.Duration {
 }
 
 // attempt runs calls as one database transaction and finishes them, or returns
-// an error and finishes none. With skip it passes over accounts that another
-// session has locked and returns the calls that need one. It marks the calls
-// that may have been executed without our hearing of it.
-func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error) {
+// an error and finishes none. If it passes by locked accounts it returns the calls
+// that need one. It marks the calls that may have been executed without our
+// hearing of it.
+func (c *committer) attempt(calls []*call, how locking) (stuck []*call, err error) {
 	// Detached from the callers: a cancelled call must not cut a COMMIT short.
 	ctx, cancel := context.WithTimeout(context.Background(), c.l.cfg.attemptTimeout())
 	defer cancel()
@@ -107,11 +109,11 @@ func (c *committer) attempt(calls []*call, skip bool) (stuck []*call, err error)
 	}
 	defer conn.Release() // closes the connection if a transaction is still open
 
-	b, err := lock(ctx, conn.Conn(), calls, skip)
+	b, err := lock(ctx, conn.Conn(), calls, how)
 	if err != nil {
 		return nil, err
 	}
-	if skip {
+	if how.passBy {
 		calls, stuck = b.divide(calls)
 	}
 	verdicts := b.decideAll(calls)

@@ -59,14 +59,17 @@ type verdict struct {
 
 func (v verdict) isReplay() bool { return v.replay != uuid.Nil }
 
-// divide parts the calls all of whose accounts are locked from the others.
+// divide parts the calls all of whose accounts are locked from the others, on
+// which it notes what they lack.
 func (b *batch) divide(calls []*call) (ready, stuck []*call) {
 	for _, c := range calls {
-		if slices.ContainsFunc(c.command.Accounts, func(a AccountID) bool { return b.accounts[a] == nil }) {
-			stuck = append(stuck, c)
-		} else {
+		i := slices.IndexFunc(c.command.Accounts, func(a AccountID) bool { return b.accounts[a] == nil })
+		if i < 0 {
 			ready = append(ready, c)
+			continue
 		}
+		c.lacks = c.command.Accounts[i]
+		stuck = append(stuck, c)
 	}
 	return ready, stuck
 }

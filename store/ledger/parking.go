@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -20,9 +21,12 @@ func (l *Ledger) park(calls []*call) {
 	}
 }
 
-// attend tries parked calls again, passing over what is still locked, until
-// they succeed or their deadline passes. It ends when parked is closed and
-// empty.
+// attend tries parked calls again until they succeed or their deadline passes. It
+// ends when parked is closed and empty.
+//
+// First it passes by what is still locked. But an account that many want is never
+// found free, since somebody is always next in line. So it then stands in line
+// itself, for one account at a time.
 func (c *committer) attend() {
 	var calls []*call
 	for attempt := 0; ; attempt++ {
@@ -30,24 +34,42 @@ func (c *committer) attend() {
 		if len(calls) == 0 {
 			return
 		}
-		stuck, err := c.attempt(calls, true)
-		switch {
-		case err == nil:
-			if len(stuck) < len(calls) {
-				attempt = 0
-			}
-			err = errAccountLocked
-		case wantsSplit(err):
-			stuck, err = c.attendEach(calls)
-		default:
-			c.l.stats.retried(sqlState(err))
-			stuck = calls
+		before := len(calls)
+		var err error
+		calls, err = c.attendAll(calls, locking{passBy: true})
+		if len(calls) > 0 && errors.Is(err, errAccountLocked) {
+			calls, err = c.attendAll(calls, locking{passBy: true, first: calls[0].lacks})
 		}
-		calls = c.l.dropLate(stuck, err)
+		if len(calls) < before {
+			attempt = 0
+		}
+		calls = c.l.dropLate(calls, err)
 		if len(calls) > 0 {
 			time.Sleep(backoff(attempt))
 		}
 	}
+}
+
+// attendAll tries calls once. It returns those to be tried again and why; if it
+// stood in line for the first of them, that one now comes last.
+func (c *committer) attendAll(calls []*call, how locking) (rest []*call, err error) {
+	rest, err = c.attempt(calls, how)
+	switch {
+	case err == nil:
+		err = errAccountLocked
+	case wantsSplit(err):
+		rest, err = c.attendEach(calls)
+	default:
+		c.l.stats.retried(sqlState(err))
+		rest = slices.Clone(calls)
+	}
+	if lockedElsewhere(err) {
+		err = errAccountLocked
+	}
+	if how.first != 0 && len(rest) > 0 && rest[0] == calls[0] {
+		rest = append(rest[1:], rest[0])
+	}
+	return rest, err
 }
 
 // attendEach tries calls one at a time, so that only the one at fault fails, and
@@ -56,9 +78,9 @@ func (c *committer) attend() {
 func (c *committer) attendEach(calls []*call) (rest []*call, err error) {
 	for i := range calls {
 		one := calls[i : i+1]
-		stuck, err := c.attempt(one, true)
+		stuck, err := c.attempt(one, locking{passBy: true})
 		if err != nil && wantsSplit(err) {
-			stuck, err = c.attempt(one, true)
+			stuck, err = c.attempt(one, locking{passBy: true})
 		}
 		switch {
 		case err == nil:

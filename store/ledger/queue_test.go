@@ -206,17 +206,21 @@ func newGoroutines(before []string) []string {
 	})
 }
 
-// goroutines names where the goroutines of this module and of its connections
-// were started.
+// goroutines names what the goroutines of this package and of its connections
+// run, by their outermost functions.
 func goroutines() []string {
 	buf := make([]byte, 1<<22)
 	buf = buf[:runtime.Stack(buf, true)]
 	var found []string
 	for stack := range strings.SplitSeq(string(buf), "\n\n") {
-		_, creator, ok := strings.Cut(stack, "created by ")
-		creator, _, _ = strings.Cut(creator, " ")
-		if ok && (strings.Contains(creator, "tillbook/store") || strings.Contains(creator, "jackc/")) {
-			found = append(found, creator)
+		var outermost string
+		for line := range strings.Lines(stack) {
+			if strings.HasPrefix(line, "github.com/tillbook/tillbook/store/ledger.") || strings.HasPrefix(line, "github.com/jackc/") {
+				outermost, _, _ = strings.Cut(line, "(0x")
+			}
+		}
+		if outermost != "" {
+			found = append(found, outermost)
 		}
 	}
 	return found

@@ -77,10 +77,18 @@ type committed struct {
 	Count   int       `json:"count"`
 }
 
+// locking says how a batch comes by its accounts. The zero value waits for each.
+type locking struct {
+	// passBy leaves out accounts that another session has locked.
+	passBy bool
+	// first, unless it is 0, is an account to wait for nevertheless. That comes
+	// first, while no other lock is held that others could be waiting for.
+	first AccountID
+}
+
 // lock is the first round trip: it opens the transaction, locks what the calls
-// named, and then reads which of their keys were executed. With skip it passes
-// over accounts that another session has locked.
-func lock(ctx context.Context, conn *pgx.Conn, calls []*call, skip bool) (*batch, error) {
+// named, and then reads which of their keys were executed.
+func lock(ctx context.Context, conn *pgx.Conn, calls []*call, how locking) (*batch, error) {
 	ids := make([]int64, 0, 2*len(calls))
 	keys := make([][16]byte, 0, len(calls))
 	for _, c := range calls {
@@ -94,7 +102,10 @@ func lock(ctx context.Context, conn *pgx.Conn, calls []*call, skip bool) (*batch
 
 	var trip pgx.Batch
 	trip.Queue(begin)
-	if skip {
+	if how.first != 0 {
+		trip.Queue(lockAccounts, []int64{int64(how.first)})
+	}
+	if how.passBy {
 		trip.Queue(lockFreeAccounts, ids)
 	} else {
 		trip.Queue(lockAccounts, ids)
@@ -106,6 +117,11 @@ func lock(ctx context.Context, conn *pgx.Conn, calls []*call, skip bool) (*batch
 
 	if _, err := results.Exec(); err != nil {
 		return nil, fmt.Errorf("beginning a batch: %w", err)
+	}
+	if how.first != 0 {
+		if _, err := results.Exec(); err != nil {
+			return nil, fmt.Errorf("waiting for an account: %w", err)
+		}
 	}
 	locked, err := collectLocked(results, len(ids))
 	if err != nil {

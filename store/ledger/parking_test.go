@@ -1,0 +1,184 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// impolite locks an account from outside, as an operator's session may, until
+// the returned function is called.
+func (b *books) impolite(account ledger.AccountID) (letGo func()) {
+	b.t.Helper()
+	conn := b.superuser()
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx, `SELECT FROM accounts WHERE id = $1 FOR UPDATE`, account); err != nil {
+		b.t.Fatal(err)
+	}
+	return func() {
+		if err := tx.Rollback(ctx); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+			b.t.Error(err)
+		}
+	}
+}
+
+func TestAnAccountLockedElsewhereStopsOnlyItsOwnCommands(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 1, ledger.Config{Patience: time.Minute})
+	l := b.ledgers[0]
+	locked, free := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 100)
+	other := b.account("user/3/main", jpy, 0)
+	letGo := b.impolite(locked)
+
+	stuck := []<-chan answer{
+		commit(ctx, l, transfer("from the locked", locked, other, 10)),
+		commit(ctx, l, transfer("to the locked", free, locked, 1)),
+		commit(ctx, l, transfer("too much from the locked", locked, other, 1000)),
+	}
+	for i := range 20 { // these wait for the locked account once, then pass it by
+		if a := <-commit(ctx, l, transfer(fmt.Sprint("free ", i), free, other, 1)); a.err != nil {
+			t.Errorf("payment %d between free accounts: %v", i, a.err)
+		}
+	}
+	for i, done := range stuck {
+		select {
+		case a := <-done:
+			t.Errorf("command %d on the locked account ended: %+v", i, a)
+		default:
+		}
+	}
+	letGo()
+	for i, want := range []error{nil, nil, ledger.ErrInsufficientFunds} {
+		if a := <-stuck[i]; !errors.Is(a.err, want) {
+			t.Errorf("command %d on the locked account, when it is free: %v, want %v", i, a.err, want)
+		}
+	}
+	if got := b.balance("user/1/main"); got != 91 {
+		t.Errorf("the locked account has %d, want 91", got)
+	}
+}
+
+func TestACommandOnALockedAccountIsGivenUpWhenPatienceEnds(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 1, ledger.Config{Patience: 400 * time.Millisecond})
+	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
+	letGo := b.impolite(to)
+	command := transfer("k", from, to, 10)
+	if a := <-commit(ctx, b.ledgers[0], command); !errors.Is(a.err, ledger.ErrUnavailable) || errors.Is(a.err, ledger.ErrOutcomeUnknown) {
+		t.Errorf("while the account stays locked: %+v", a)
+	}
+	letGo()
+	if got := b.balance("user/2/main"); got != 0 {
+		t.Errorf("%d arrived by a command that was given up", got)
+	}
+	if a := <-commit(ctx, b.ledgers[0], command); a.err != nil || a.Replayed {
+		t.Errorf("the command tried again: %+v", a)
+	}
+}
+
+func TestClosingWaitsForCommandsOnLockedAccounts(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 1, ledger.Config{Patience: 4 * time.Second})
+	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
+	letGo := b.impolite(to)
+	stuck := commit(ctx, b.ledgers[0], transfer("k", from, to, 10))
+	waitFor(t, "the lock to be met", func() bool { return b.ledgers[0].Stats().Retries["55P03"] > 0 })
+	closed := make(chan struct{})
+	go func() { b.ledgers[0].Close(); close(closed) }()
+	waitFor(t, "the ledger to refuse commands", func() bool { return refusesCommands(b.ledgers[0]) })
+	letGo()
+	if a := <-stuck; a.err != nil {
+		t.Errorf("the command that waited: %v", a.err)
+	}
+	<-closed
+}
+
+// A parked command competes with all that want the same account and wait in
+// line for it. It must get its turn.
+func TestACommandOnABusyAccountIsNotStarvedAfterALock(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 3, ledger.Config{Patience: 4 * time.Second})
+	hot := b.account("user/hot/main", jpy, 0)
+	var from []ledger.AccountID
+	for i := range 3 {
+		from = append(from, b.account(fmt.Sprintf("user/%d/main", i), jpy, 1e9))
+	}
+	letGo := b.impolite(hot) // two of the ledgers will wait for the third, which waits for this
+	const stuck = 30
+	parked := make(chan answer, stuck)
+	for i := range stuck {
+		go func() { parked <- <-commit(ctx, b.ledgers[i%3], transfer(fmt.Sprint("parked ", i), from[i%3], hot, 1)) }()
+	}
+	waitFor(t, "the lock to be met", func() bool {
+		return !slices.ContainsFunc(b.ledgers, func(l *ledger.Ledger) bool { return len(l.Stats().Retries) == 0 })
+	})
+	stop := make(chan struct{})
+	var others []<-chan error
+	for i := range 60 {
+		failed := make(chan error, 1)
+		others = append(others, failed)
+		go func() { failed <- keepPaying(b.ledgers[i%3], fmt.Sprint("other ", i), from[i%3], hot, stop) }()
+	}
+	letGo()
+	for range stuck {
+		if a := <-parked; a.err != nil {
+			t.Errorf("a parked command: %v", a.err)
+		}
+	}
+	close(stop)
+	for _, failed := range others {
+		if err := <-failed; err != nil {
+			t.Errorf("another command: %v", err)
+		}
+	}
+}
+
+// While a parked command waits for one account it must keep nobody from its
+// others.
+func TestACommandThatWaitsForOneAccountLeavesItsOthersFree(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 2, ledger.Config{Patience: time.Minute})
+	hot := b.account("user/hot/main", jpy, 0) // is locked before the others
+	locked, free := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 1e9)
+	letGo := b.impolite(locked)
+	stuck := commit(ctx, b.ledgers[0], transfer("stuck", locked, hot, 1))
+	waits := func() int64 { return b.ledgers[0].Stats().Retries["55P03"] }
+	waitFor(t, "the command to be parked and to wait once more", func() bool { return waits() >= 2 })
+	paid := 0
+	for until := waits() + 2; waits() < until; paid++ {
+		if _, err := b.ledgers[1].Commit(ctx, transfer(fmt.Sprint(paid), free, hot, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A lock kept through a wait of a second would let one payment pass.
+	if paid < 10 {
+		t.Errorf("only %d payments into an account passed a command that waits for another", paid)
+	}
+	letGo()
+	if a := <-stuck; a.err != nil {
+		t.Error(a.err)
+	}
+}
+
+// keepPaying pays one thing after another until stop is closed.
+func keepPaying(l *ledger.Ledger, key string, from, to ledger.AccountID, stop <-chan struct{}) error {
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		if _, err := l.Commit(ctx, transfer(fmt.Sprint(key, "/", n), from, to, 1)); err != nil {
+			return err
+		}
+	}
+}
