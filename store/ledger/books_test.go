@@ -89,7 +89,25 @@ func (b *books) verify() {
 	for _, p := range report.Problems {
 		b.t.Errorf("the books are wrong: %s: %s %s", p.Rule, p.Subject, p.Detail)
 	}
+	var announced, wrong int64
+	if err := s.Pool.QueryRow(ctx, announcements).Scan(&announced, &wrong); err != nil {
+		b.t.Errorf("verifying the events: %v", err)
+	}
+	if announced != report.Transactions || wrong > 0 {
+		b.t.Errorf("the events announce %d of %d transactions; %d announce others than there are", announced, report.Transactions, wrong)
+	}
 }
+
+// announcements counts the transactions that the events announce, and the events
+// between whose first and last one lie not as many as they say.
+const announcements = `
+SELECT coalesce(sum((e.payload ->> 'count')::bigint), 0)::bigint, count(*) FILTER (WHERE (e.payload ->> 'count')::bigint <> t.n)
+  FROM events e
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS n FROM transactions
+        WHERE id BETWEEN (e.payload ->> 'first')::uuid AND (e.payload ->> 'last')::uuid
+ ) t
+ WHERE e.type = 'ledger.committed'`
 
 // superuser connects as one who may do everything.
 func (b *books) superuser() *pgx.Conn {
