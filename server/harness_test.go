@@ -62,11 +62,8 @@ func (fakeLedger) ListAssets(context.Context, *ledgerv1.ListAssetsRequest) (*led
 	return &ledgerv1.ListAssetsResponse{}, nil
 }
 
-// fakeAuth knows two tokens and lets a test end the user's session.
-type fakeAuth struct {
-	mu      sync.Mutex
-	revoked error
-}
+// fakeAuth knows two tokens.
+type fakeAuth struct{}
 
 const (
 	userToken     = "user-token"
@@ -75,21 +72,11 @@ const (
 
 var theUser, theOperator = uuid.New(), uuid.New()
 
-func (f *fakeAuth) revoke(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.revoked = err
-}
-
-func (f *fakeAuth) Authenticate(_ context.Context, bearer string) (rpc.Principal, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case bearer == userToken && f.revoked != nil:
-		return rpc.Principal{}, f.revoked
-	case bearer == userToken:
+func (fakeAuth) Authenticate(_ context.Context, bearer string) (rpc.Principal, error) {
+	switch bearer {
+	case userToken:
 		return rpc.Principal{Kind: rpc.KindUser, User: theUser}, nil
-	case bearer == operatorToken:
+	case operatorToken:
 		return rpc.Principal{Kind: rpc.KindOperator, Operator: theOperator}, nil
 	default:
 		return rpc.Principal{}, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, "The token can't be read.")
@@ -100,7 +87,7 @@ func (f *fakeAuth) Authenticate(_ context.Context, bearer string) (rpc.Principal
 type harness struct {
 	server *Server
 	wallet *fakeWallet
-	auth   *fakeAuth
+	auth   fakeAuth
 	log    *lockedBuffer
 	ping   func(context.Context) error
 	tune   func(*Server)
@@ -110,7 +97,7 @@ type harness struct {
 // start runs a server in front of fakes, changed by the test if it wants to.
 func start(t testing.TB, change ...func(*Config, *harness)) *harness {
 	t.Helper()
-	h := &harness{wallet: &fakeWallet{}, auth: &fakeAuth{}, log: &lockedBuffer{}}
+	h := &harness{wallet: &fakeWallet{}, log: &lockedBuffer{}}
 	h.ping = func(context.Context) error { return nil }
 	cfg := Config{
 		Listen: "127.0.0.1:0", GRPCListen: "127.0.0.1:0", Sandbox: true, DatabaseURL: "unused",

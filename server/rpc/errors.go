@@ -32,6 +32,7 @@ var sentinels = []sentinel{
 	{is(ledger.ErrTooPrecise), errorv1.ErrorReason_ERROR_REASON_AMOUNT_TOO_PRECISE, "The amount has more decimals than its asset."},
 	{is(ledger.ErrAmountRange), errorv1.ErrorReason_ERROR_REASON_AMOUNT_OUT_OF_RANGE, "The amount, or a balance that it would lead to, exceeds 38 digits."},
 	{is(ledger.ErrAmountSyntax), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The amount isn't a decimal number such as \"12.50\"."},
+	{is(ledger.ErrInvalidText), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "A text holds characters that can't be stored."},
 	{is(ledger.ErrAssetNotFound), errorv1.ErrorReason_ERROR_REASON_ASSET_NOT_FOUND, "There is no such asset."},
 	{is(ledger.ErrAssetExists), errorv1.ErrorReason_ERROR_REASON_ASSET_EXISTS, "An asset with this code exists with other properties."},
 	{is(ledger.ErrAccountNotFound), errorv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND, "There is no account with this code."},
