@@ -43,9 +43,11 @@ func openBooks(ctx context.Context, db *database, cfg Config) (*books, error) {
 		b.close()
 		return nil, err
 	}
-	if _, err := db.owner.Exec(ctx, "VACUUM ANALYZE"); err != nil {
-		b.close()
-		return nil, fmt.Errorf("vacuum: %w", err)
+	for _, statement := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+		if _, err := db.owner.Exec(ctx, statement); err != nil {
+			b.close()
+			return nil, fmt.Errorf("%s: %w", statement, err)
+		}
 	}
 	return b, nil
 }
@@ -148,9 +150,6 @@ func (b *books) transfer(ctx context.Context, from, to ledger.AccountID, cents i
 
 // measure makes transfers from random accounts, to random ones or all to one.
 func (b *books) measure(ctx context.Context, cfg Config, callers int, hot bool) (sample, error) {
-	if err := b.db.settle(ctx); err != nil {
-		return sample{}, err
-	}
 	before, err := b.db.read(ctx)
 	if err != nil {
 		return sample{}, err

@@ -116,9 +116,6 @@ func (s *server) measure(ctx context.Context, cfg Config, d door, hot bool) (sam
 	if d == doorGRPC {
 		order.Address = s.grpcAddr
 	}
-	if err := s.db.settle(ctx); err != nil {
-		return sample{}, err
-	}
 	before, err := s.db.read(ctx)
 	if err != nil {
 		return sample{}, err
