@@ -23,7 +23,7 @@ help: ## List the targets
 
 .PHONY: run
 run: build bin/grpcurl postgres ## Start a sandbox server, play the demo against it, stay up
-	@exec bin/tillbook serve --sandbox --demo
+	@TILLBOOK_LOG_LEVEL=$${TILLBOOK_LOG_LEVEL:-warn} exec bin/tillbook serve --sandbox --demo
 
 .PHONY: build
 build: ## Build bin/tillbook
@@ -36,6 +36,10 @@ test: postgres ## Run every test
 .PHONY: race
 race: postgres ## Run the tests of the store and the server under the race detector
 	@go run ./store/storetest/testserver -- go test -race $(RACE)
+
+.PHONY: bench
+bench: build postgres ## Measure against PostgreSQL's own benchmark; leave the machine alone meanwhile
+	@exec bin/tillbook bench
 
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import rules

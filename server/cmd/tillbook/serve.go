@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tillbook/tillbook/server"
+	"github.com/tillbook/tillbook/server/auth"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store/embedded"
 )
@@ -25,13 +26,17 @@ type serveCmd struct {
 	Listen     string `name:"listen" default:"127.0.0.1:8080" help:"Address for Connect, JSON, gRPC and gRPC-Web, /metrics, /healthz and /readyz."`
 	GRPCListen string `name:"grpc-listen" placeholder:"ADDRESS" help:"Address for gRPC alone, at half the cost per call. Without it, there is no such door."`
 
-	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, and money is handed out. Loopback addresses only."`
+	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, money is handed out, and limits are wider. Loopback addresses only."`
 	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
 
 	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
+
+	AccessLife  time.Duration `name:"access-life" default:"15m" help:"How long an access token is accepted before it must be refreshed."`
+	SessionLife time.Duration `name:"session-life" default:"6h" help:"How long after signing in one must sign in again."`
+	Countries   []string      `name:"countries" placeholder:"CODE" help:"Countries whose phone numbers may register, such as ID,MY. Without it, all."`
 
 	NoMigrate bool  `name:"no-migrate" help:"Leave the schema as it is. Without this, it is migrated before anything is served."`
 	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database."`
@@ -157,6 +162,10 @@ func (cmd serveCmd) secret(db *database) (*secret.Keys, error) {
 	return nil, nil
 }
 
+// sandboxRoom is how many times as much a sandbox's limits allow: there one
+// address is many people.
+const sandboxRoom = 20
+
 func (cmd serveCmd) config(c *call) (server.Config, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cmd.LogLevel)); err != nil {
@@ -166,7 +175,13 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 	if err != nil {
 		return server.Config{}, err
 	}
+	people := auth.Config{AccessLife: cmd.AccessLife, SessionLife: cmd.SessionLife, Countries: cmd.Countries}
+	if cmd.Sandbox {
+		limits := auth.DefaultLimits().Times(sandboxRoom)
+		people.Limits = &limits
+	}
 	return server.Config{
+		Auth:            people,
 		Listen:          cmd.Listen,
 		GRPCListen:      cmd.GRPCListen,
 		MaxConns:        cmd.MaxConns,
