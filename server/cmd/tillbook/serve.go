@@ -88,6 +88,7 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	if err := checkFree(c.ctx, cmd.Listen, cmd.GRPCListen); err != nil {
 		return err
 	}
+	collectLessOften()
 	db, err := cmd.start(c)
 	if err != nil {
 		return err
