@@ -73,6 +73,22 @@ func TestOfPasswordChangesThatRaceOneWins(t *testing.T) {
 	})
 }
 
+func TestAPasswordThatWasChangedInBetweenIsNotTheCurrentOne(t *testing.T) {
+	w := newWorld(t)
+	r := w.replica(t)
+	ada := w.register(t, r, number(1), "ada")
+	owner := w.owner(t)
+	r.before("LockUser", func() {
+		if _, err := owner.Exec(t.Context(), "UPDATE users SET password_time = password_time + interval '1 second'"); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := r.ChangePassword(as(t.Context(), ada.session.GetAccessToken()), &authv1.ChangePasswordRequest{
+		CurrentPassword: goodPassword, NewPassword: newPassword,
+	})
+	wants(t, err, "CREDENTIALS_INVALID")
+}
+
 func TestAResetPasswordEndsEverything(t *testing.T) {
 	w := newWorld(t)
 	here, there := w.replica(t), w.replica(t)
