@@ -114,7 +114,7 @@ func start(t testing.TB, change ...func(*Config, *harness)) *harness {
 	if err := s.listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tel, err := newTelemetry(t.Context(), "test")
+	tel, err := newTelemetry(t.Context(), "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

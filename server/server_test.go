@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -230,4 +231,37 @@ func TestARealServerServesItsKeysAndItsMetrics(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
+}
+
+// TestAStoppedServerLeavesNothingBehind looks for goroutines of anything that New
+// or Run started.
+func TestAStoppedServerLeavesNothingBehind(t *testing.T) {
+	owned := regexp.MustCompile(`tillbook/server/(auth|wallet|ledger|limit)\.|tillbook/store/ledger\.|pgxpool\.|` +
+		`grpc\.\(\*Server\)|http2serverConn|sdk/(trace|metric)\.`)
+	left := func() (stacks []string) {
+		buf := make([]byte, 4<<20)
+		buf = buf[:runtime.Stack(buf, true)]
+		for stack := range strings.SplitSeq(string(buf), "\n\n") {
+			if owned.MatchString(stack) {
+				stacks = append(stacks, stack)
+			}
+		}
+		return stacks
+	}
+	url := storetest.NewDatabase(t)
+	before := len(left())
+	startCollector(t)
+	r := startReplica(t, url)
+	s := newStory(t, h2cClient(t), "http://"+r.GRPCAddr(), connecthttp.WithGRPC())
+	ann := s.register("+6281234567806", "ann")
+	if _, err := s.wallet.WatchWallet(s.as(ann.token), &walletv1.WatchWalletRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(left()) <= before {
+		t.Fatal("the test doesn't see what a server starts")
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all goroutines end", func() bool { return len(left()) <= before })
 }

@@ -22,7 +22,7 @@ import (
 
 // open builds everything between the doors and the database, from the bottom up.
 func (s *Server) open(ctx context.Context) (front, error) {
-	t, err := newTelemetry(ctx, s.cfg.Version)
+	t, err := newTelemetry(ctx, s.cfg.Version, s.cfg.Logger)
 	if err != nil {
 		return front{}, err
 	}
@@ -105,7 +105,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error
 		}
 	})
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
-	s.own(func() error { n.ledger.Close(); return nil })
+	// A verification may take longer than a stopping server waits.
+	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
 		n.sandbox = sandbox.New(sandbox.Deps{Store: db, Ledger: books, View: n.wallet.View})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
@@ -23,6 +24,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/tillbook/tillbook/server/rpc"
 )
 
 const scope = "github.com/tillbook/tillbook/server"
@@ -37,7 +40,7 @@ type telemetry struct {
 	registry *prometheus.Registry
 }
 
-func newTelemetry(ctx context.Context, version string) (*telemetry, error) {
+func newTelemetry(ctx context.Context, version string, log *slog.Logger) (*telemetry, error) {
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(
@@ -62,6 +65,9 @@ func newTelemetry(ctx context.Context, version string) (*telemetry, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("telemetry: traces: %w", err), t.close())
 	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("traces could not be exported", "error", err)
+	}))
 	t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithBatcher(exporter))
 	return t, nil
 }
@@ -102,6 +108,9 @@ func (t *telemetry) interceptor() (connect.ServerInterceptor, error) {
 	return otelconnect.NewServerInterceptor(
 		otelconnect.WithTracerProvider(t.traces),
 		otelconnect.WithPropagator(propagation.TraceContext{}),
+		otelconnect.WithFilter(func(_ context.Context, spec connect.Spec) bool {
+			return !rpc.Policies[spec.Procedure].Plumbing
+		}),
 		otelconnect.WithoutMetrics())
 }
 

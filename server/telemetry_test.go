@@ -3,6 +3,7 @@ package server
 import (
 	"compress/gzip"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -172,7 +173,7 @@ func TestTracesAreOffUnlessTheyHaveSomewhereToGo(t *testing.T) {
 			for key, value := range tt.env {
 				t.Setenv(key, value)
 			}
-			tel, err := newTelemetry(t.Context(), "test")
+			tel, err := newTelemetry(t.Context(), "test", slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,10 +30,6 @@ func authorize(auth Authenticator, sandbox bool, recheck time.Duration) connect.
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			c := callFrom(ctx)
-			if spec.Schema == nil {
-				// Nobody registered it: the fallback answers, and has nothing to guard.
-				return next(ctx, spec, stream)
-			}
 			want := KindAnonymous
 			switch c.policy.Access {
 			case Public:
@@ -48,6 +44,9 @@ func authorize(auth Authenticator, sandbox bool, recheck time.Duration) connect.
 			case Operator:
 				want = KindOperator
 			default:
+				if spec.Schema == nil { // nobody registered it
+					return errUnknownProcedure
+				}
 				return errDenied
 			}
 			token, err := bearer(ctx)
