@@ -32,7 +32,8 @@ type RegisterRequest struct {
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
 	// The password, 8 to 64 characters, not among the most common ones.
 	Password string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
-	// A name for this device, shown in ListSessions; may be empty.
+	// A name for this device, at most 64 characters on one line, shown in
+	// ListSessions; may be empty.
 	DeviceName    string `protobuf:"bytes,4,opt,name=device_name,json=deviceName,proto3" json:"device_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -351,7 +352,8 @@ type LoginRequest struct {
 	PhoneNumber string `protobuf:"bytes,1,opt,name=phone_number,json=phoneNumber,proto3" json:"phone_number,omitempty"`
 	// The password.
 	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	// A name for this device, shown in ListSessions; may be empty.
+	// A name for this device, at most 64 characters on one line, shown in
+	// ListSessions; may be empty.
 	DeviceName string `protobuf:"bytes,3,opt,name=device_name,json=deviceName,proto3" json:"device_name,omitempty"`
 	// The device_token of an earlier session on this device. If empty or no
 	// longer valid, a code is asked for.
@@ -1346,12 +1348,12 @@ var File_tillbook_auth_v1_auth_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_auth_v1_auth_service_proto_rawDesc = "" +
 	"\n" +
-	"#tillbook/auth/v1/auth_service.proto\x12\x10tillbook.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1btillbook/auth/v1/auth.proto\"\xd2\x01\n" +
+	"#tillbook/auth/v1/auth_service.proto\x12\x10tillbook.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1btillbook/auth/v1/auth.proto\"\xdd\x01\n" +
 	"\x0fRegisterRequest\x12,\n" +
 	"\fphone_number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x05\x18 R\vphoneNumber\x12@\n" +
 	"\busername\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^[A-Za-z][A-Za-z0-9._]{2,31}$R\busername\x12%\n" +
-	"\bpassword\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\bpassword\x12(\n" +
-	"\vdevice_name\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"\bpassword\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\bpassword\x123\n" +
+	"\vdevice_name\x18\x04 \x01(\tB\x12\xbaH\x0fr\r\x18@2\t^\\P{Cc}*$R\n" +
 	"deviceName\"M\n" +
 	"\x10RegisterResponse\x129\n" +
 	"\tchallenge\x18\x01 \x01(\v2\x1b.tillbook.auth.v1.ChallengeR\tchallenge\"y\n" +
@@ -1365,11 +1367,11 @@ const file_tillbook_auth_v1_auth_service_proto_rawDesc = "" +
 	"\x11ResendCodeRequest\x12<\n" +
 	"\fchallenge_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^chl_[0-9a-z]{26}$R\vchallengeId\"O\n" +
 	"\x12ResendCodeResponse\x129\n" +
-	"\tchallenge\x18\x01 \x01(\v2\x1b.tillbook.auth.v1.ChallengeR\tchallenge\"\xba\x01\n" +
+	"\tchallenge\x18\x01 \x01(\v2\x1b.tillbook.auth.v1.ChallengeR\tchallenge\"\xc5\x01\n" +
 	"\fLoginRequest\x12,\n" +
 	"\fphone_number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x05\x18 R\vphoneNumber\x12%\n" +
-	"\bpassword\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bpassword\x12(\n" +
-	"\vdevice_name\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"\bpassword\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bpassword\x123\n" +
+	"\vdevice_name\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18@2\t^\\P{Cc}*$R\n" +
 	"deviceName\x12+\n" +
 	"\fdevice_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vdeviceToken\"\x8d\x01\n" +
 	"\rLoginResponse\x125\n" +
