@@ -2,8 +2,8 @@ package ledger_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -39,35 +39,72 @@ func newWorld(t *rapid.T, b *books) *world {
 
 // replica draws one of the ledgers to read from.
 func (w *world) replica(t *rapid.T) *ledger.Ledger {
-	return rapid.SampledFrom(w.books.ledgers).Draw(t, "replica")
+	return w.books.ledgers[rapid.IntRange(0, len(w.books.ledgers)-1).Draw(t, "read from")]
 }
 
-// together commits a few orders at once and has the model explain the answers.
-func (w *world) together(t *rapid.T) {
-	var outcomes []outcome
-	replicas := rapid.IntRange(1, len(w.books.ledgers)).Draw(t, "replicas")
+// draw draws a few orders for the first so many ledgers.
+func (w *world) draw(t *rapid.T, replicas int) (outcomes []outcome) {
 	for range rapid.IntRange(1, 16).Draw(t, "orders") {
 		o := w.drawOrder(t, replicas)
 		w.past = append(w.past, o)
 		outcomes = append(outcomes, outcome{order: o})
 	}
-	var group sync.WaitGroup
-	begin := make(chan struct{})
-	for i := range outcomes {
-		o := &outcomes[i]
-		group.Go(func() {
-			<-begin
-			o.Result, o.err = w.books.ledgers[o.Replica].Commit(ctx, w.command(o.order))
-		})
-	}
-	close(begin)
-	group.Wait()
+	return outcomes
+}
+
+// explain has the model explain answers.
+func (w *world) explain(t *rapid.T, outcomes []outcome) {
+	t.Helper()
 	if err := w.model.explain(outcomes); err != nil {
-		for _, o := range outcomes {
-			t.Logf("%+v: %+v", *o.order, o.answer)
+		for i := range outcomes {
+			t.Log(&outcomes[i])
 		}
 		t.Fatal(err)
 	}
+}
+
+// together commits orders at once.
+func (w *world) together(t *rapid.T) {
+	outcomes := w.draw(t, rapid.IntRange(1, len(w.books.ledgers)).Draw(t, "replicas"))
+	atOnce(len(outcomes), func(i int) {
+		o := &outcomes[i]
+		o.Result, o.err = w.books.ledgers[o.Replica].Commit(ctx, w.command(o.order))
+	})
+	w.explain(t, outcomes)
+}
+
+// oneByOne commits orders each after the other.
+func (w *world) oneByOne(t *rapid.T) {
+	outcomes := w.draw(t, len(w.books.ledgers))
+	for i := range outcomes {
+		o := &outcomes[i]
+		o.Result, o.err = w.books.ledgers[o.Replica].Commit(ctx, w.command(o.order))
+		w.explain(t, outcomes[i:i+1])
+	}
+}
+
+// asABatch has orders wait for the only committer of the first ledger, which
+// then takes them all, in this order.
+func (w *world) asABatch(t *rapid.T) {
+	outcomes := w.draw(t, 1)
+	l := w.books.ledgers[0]
+	wait := ledger.Command{Decide: func(ledger.View) (ledger.Draft, error) { return ledger.Draft{}, errDeclined }}
+	g := gated(&wait)
+	first := commit(ctx, l, wait)
+	<-g.entered
+	var waiting []<-chan answer
+	for i, o := range outcomes {
+		waiting = append(waiting, commit(ctx, l, w.command(o.order)))
+		for l.Stats().QueueDepth <= i {
+			runtime.Gosched()
+		}
+	}
+	close(g.open)
+	<-first
+	for i := range outcomes {
+		outcomes[i].answer = <-waiting[i]
+	}
+	w.explain(t, outcomes)
 }
 
 // balances compares all accounts, read by one statement and one by one.
@@ -192,25 +229,35 @@ func (w *world) transactions(t *rapid.T) {
 	}
 }
 
-func TestLedgersAgreeWithAModelUnderRandomCommands(t *testing.T) {
+// Nothing here depends on time, so that rapid finds the shortest story of what
+// goes wrong.
+func TestLedgersAgreeWithAModelOneByOneAndInBatches(t *testing.T) {
+	b := newBooks(t, 2, ledger.Config{MaxBatch: 8})
+	check(t, 20, func(t *rapid.T) {
+		w := newWorld(t, b)
+		t.Repeat(w.actions(map[string]func(*rapid.T){"one by one": w.oneByOne, "as a batch": w.asABatch}))
+	})
+}
+
+func TestLedgersAgreeWithAModelUnderConcurrentCommands(t *testing.T) {
 	b := newBooks(t, 3, ledger.Config{Committers: 2, MaxBatch: 5})
 	check(t, 40, func(t *rapid.T) {
 		w := newWorld(t, b)
-		t.Repeat(map[string]func(*rapid.T){
-			"":             w.balances,
-			"commit":       w.together,
-			"commit more":  w.together,
-			"entries":      w.entries,
-			"history":      w.history,
-			"moments":      w.moments,
-			"transactions": w.transactions,
-		})
+		t.Repeat(w.actions(map[string]func(*rapid.T){"at once": w.together, "at once again": w.together}))
 	})
 	for i, l := range b.ledgers {
-		s := l.Stats()
-		t.Logf("ledger %d: %+v", i, s)
-		if s.Retries["40P01"] > 0 || s.Lost > 0 || s.Unknown > 0 {
+		if s := l.Stats(); s.Retries["40P01"] > 0 || s.Lost > 0 || s.Unknown > 0 {
 			t.Errorf("ledger %d met trouble: %+v", i, s)
 		}
 	}
+}
+
+// actions adds the reads, of which balances comes after every other action.
+func (w *world) actions(actions map[string]func(*rapid.T)) map[string]func(*rapid.T) {
+	actions[""] = w.balances
+	actions["entries"] = w.entries
+	actions["history"] = w.history
+	actions["moments"] = w.moments
+	actions["transactions"] = w.transactions
+	return actions
 }

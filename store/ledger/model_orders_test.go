@@ -26,7 +26,7 @@ func (w *world) drawOrder(t *rapid.T, replicas int) *order {
 	w.drawn++
 	o.Key = fmt.Sprint(w.number, "/", w.drawn)
 	o.Fingerprint = o.Key
-	rapid.SampledFrom(shapes).Draw(t, "shape")(t, o)
+	shapes[rapid.IntRange(0, len(shapes)-1).Draw(t, "shape")](t, o)
 	o.Declines = rapid.IntRange(0, 29).Draw(t, "declines") == 29
 	if len(w.past) == 0 {
 		return o

@@ -146,6 +146,14 @@ type outcome struct {
 	answer
 }
 
+func (o *outcome) String() string {
+	told := fmt.Sprintf("%v", o.err)
+	if o.err == nil {
+		told = fmt.Sprintf("%s of %v, replayed %v: %+v", o.Transaction.ID, o.Transaction.CreateTime, o.Replayed, o.Transaction.Entries)
+	}
+	return fmt.Sprintf("%+v\n -> %s", *o.order, told)
+}
+
 // explain brings the model up to what the ledger did with orders that ran at
 // once, or says why no order of execution gives these answers.
 //
@@ -169,8 +177,8 @@ func (m *model) explain(outcomes []outcome) error {
 		}
 		others = slices.DeleteFunc(others, m.agrees)
 	}
-	for _, o := range others {
-		return fmt.Errorf("at no moment could %+v get %+v", *o.order, o.answer)
+	for i := range others {
+		return fmt.Errorf("at no moment could this be: %s", &others[i])
 	}
 	return nil
 }

@@ -98,6 +98,29 @@ func TestOneKeyForDifferentAccountsAtOnceExecutesOnce(t *testing.T) {
 	}
 }
 
+// What a command has to wait for may be its own key's first execution, which
+// leaves no money for a second.
+func TestAKeyExecutedWhileACommandWaitsForItsAccountsIsReplayed(t *testing.T) {
+	b := newBooks(t, 2, ledger.Config{})
+	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
+	first := transfer("k", from, to, 100)
+	g := gated(&first)
+	one := commit(ctx, b.ledgers[0], first)
+	<-g.entered
+	other := commit(ctx, b.ledgers[1], transfer("k", from, to, 100))
+	conn := b.superuser()
+	waitFor(t, "the other ledger to wait for the accounts", func() bool {
+		var waiting bool
+		err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting)
+		return err == nil && waiting
+	})
+	close(g.open)
+	a := <-one
+	if again := <-other; a.err != nil || again.err != nil || !again.Replayed || again.Transaction.ID != a.Transaction.ID {
+		t.Errorf("first %+v, then %+v", a, again)
+	}
+}
+
 func TestRacingOverdraftsNeverSpendMoreThanThereIs(t *testing.T) {
 	b := newBooks(t, 2, ledger.Config{Committers: 2, MaxBatch: 8})
 	from := b.account("user/1/main", jpy, 100)
