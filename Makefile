@@ -12,8 +12,8 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
-# What the race detector looks at.
-RACE := ./store/... ./server/...
+# What the race detector looks at: where goroutines meet.
+RACE = $(shell go list ./store ./store/ledger ./server/... | grep -v -e /cmd -e /bench)
 # What a proto may not break.
 BASE ?= $(shell git rev-parse -q --verify origin/main || git rev-parse -q --verify main)
 
@@ -34,7 +34,7 @@ test: postgres ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: race
-race: postgres ## Run the tests of the store and the server under the race detector
+race: postgres ## Run the ledger's and the server's tests under the race detector
 	@go run ./store/storetest/testserver -- go test -race $(RACE)
 
 .PHONY: bench

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 //
 //	freeport NAME            puts an address on which nothing listens into $NAME
 //	listen NAME              the same, but listens on it until the script ends
-//	ready ADDRESS            waits until a server there says that it is ready
+//	[!] ready ADDRESS        waits until a server there says that it is ready, or not
 //	exits CODE PROGRAM ARGS  is exec for a program that ends with that code
 //	sql STATEMENT            runs it where `tillbook database-url` points
 func TestScripts(t *testing.T) {
@@ -83,24 +83,28 @@ func mustListen(ts *testscript.TestScript) net.Listener {
 // patience is how long a script waits before it is taken to hang.
 const patience = 2 * time.Minute
 
-func ready(ts *testscript.TestScript, _ bool, args []string) {
+func ready(ts *testscript.TestScript, not bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+args[0]+"/readyz", nil)
-		ts.Check(err)
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
+	for isReady(ctx, args[0]) == not {
 		if ctx.Err() != nil {
-			ts.Fatalf("nothing is ready at %s: %v", args[0], err)
+			ts.Fatalf("waited in vain for the server at %s", args[0])
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func isReady(ctx context.Context, address string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {
