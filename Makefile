@@ -35,6 +35,7 @@ test: postgres ## Run every test
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
+	@[ "$$(go env CGO_ENABLED)" = 1 ] || { echo "The race detector needs a C compiler: apt install gcc libc6-dev"; exit 1; }
 	@go run ./store/storetest/testserver -- go test -race $(RACE)
 
 .PHONY: bench
