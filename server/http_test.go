@@ -34,9 +34,11 @@ func TestProbesTellLifeFromReadiness(t *testing.T) {
 }
 
 func TestAStoppingReplicaIsUnreadyFirst(t *testing.T) {
+	noticed := make(chan struct{})
 	h := start(t, func(c *Config, h *harness) {
-		c.DrainDelay = time.Second
+		c.DrainDelay = time.Minute
 		h.wallet.watch = watchNothing
+		h.tune = func(s *Server) { s.sleep = func(time.Duration) { <-noticed } }
 	})
 	next := h.watches(t)["native door"](t)
 	if token, f := next(); token != "1" {
@@ -52,8 +54,9 @@ func TestAStoppingReplicaIsUnreadyFirst(t *testing.T) {
 		t.Errorf("a call: %s", f.message)
 	}
 	if h.server.draining.Err() != nil {
-		t.Fatal("streams were sent away before load balancers could notice")
+		t.Error("streams were sent away before load balancers could notice")
 	}
+	close(noticed)
 	_, f := next()
 	checkFailure(t, f, connect.CodeUnavailable, "STREAM_MOVED")
 }
@@ -127,19 +130,19 @@ func TestOnlyAllowedOriginsMayCall(t *testing.T) {
 	}
 }
 
-// TestASlowBodyEndsButASlowStreamDoesNot has timeouts of a tenth of a second: a
-// request that trickles is cut off, a stream that is silent for longer lives.
+// TestASlowBodyEndsButASlowStreamDoesNot has short timeouts: a request that
+// trickles is cut off, a stream that is silent for longer lives.
 func TestASlowBodyEndsButASlowStreamDoesNot(t *testing.T) {
-	const short = 100 * time.Millisecond
+	const short = 200 * time.Millisecond
 	h := start(t, func(_ *Config, h *harness) {
-		h.tune = func(s *Server) { s.http.ReadTimeout, s.http.WriteTimeout = short, 3*short }
+		h.tune = func(s *Server) { s.http.ReadTimeout, s.http.WriteTimeout = short, 2*short }
 		h.wallet.watch = func(ctx context.Context, _ *walletv1.WatchWalletRequest, stream watchStream) error {
 			for _, token := range []string{"1", "2"} {
 				if err := stream.Send(&walletv1.WatchWalletResponse{ResumeToken: token}); err != nil {
 					return err
 				}
 				select {
-				case <-time.After(5 * short):
+				case <-time.After(3 * short):
 				case <-ctx.Done():
 					return ctx.Err()
 				}
@@ -149,6 +152,7 @@ func TestASlowBodyEndsButASlowStreamDoesNot(t *testing.T) {
 	})
 	for name, open := range h.watches(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			next := open(t)
 			for _, want := range []string{"1", "2", ""} {
 				if token, f := next(); token != want || f != nil {
@@ -157,7 +161,15 @@ func TestASlowBodyEndsButASlowStreamDoesNot(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a slow body", func(t *testing.T) {
+		t.Parallel()
+		trickle(t, h)
+	})
+}
 
+// trickle begins a request and never ends it.
+func trickle(t *testing.T, h *harness) {
+	t.Helper()
 	conn, err := net.Dial("tcp", h.server.Addr())
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ type Server struct {
 	// A replica that stops is unready first, and drains a little later.
 	unready, draining context.Context
 	leave, drain      context.CancelFunc
+	sleep             func(time.Duration)
 
 	// owned is what Close closes, last opened first.
 	owned []func() error
@@ -60,7 +61,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 }
 
 func newServer(cfg Config) *Server {
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, sleep: time.Sleep}
 	s.unready, s.leave = context.WithCancel(context.Background())
 	s.draining, s.drain = context.WithCancel(context.Background())
 	return s
@@ -166,7 +167,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) stop(orderly bool) {
 	s.leave()
 	if orderly && s.cfg.DrainDelay > 0 {
-		time.Sleep(s.cfg.DrainDelay)
+		s.sleep(s.cfg.DrainDelay)
 	}
 	s.drain()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
