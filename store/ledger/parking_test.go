@@ -3,7 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,43 +103,55 @@ func TestClosingWaitsForCommandsOnLockedAccounts(t *testing.T) {
 }
 
 // A parked command competes with all that want the same account and wait in
-// line for it. It must get its turn.
+// line for it, so that it is never free. It must get its turn.
 func TestACommandOnABusyAccountIsNotStarvedAfterALock(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, 3, ledger.Config{Patience: 4 * time.Second})
-	hot := b.account("user/hot/main", jpy, 0)
-	var from []ledger.AccountID
-	for i := range 3 {
-		from = append(from, b.account(fmt.Sprintf("user/%d/main", i), jpy, 1e9))
-	}
-	letGo := b.impolite(hot) // two of the ledgers will wait for the third, which waits for this
-	const stuck = 30
-	parked := make(chan answer, stuck)
-	for i := range stuck {
-		go func() { parked <- <-commit(ctx, b.ledgers[i%3], transfer(fmt.Sprint("parked ", i), from[i%3], hot, 1)) }()
-	}
-	waitFor(t, "the lock to be met", func() bool {
-		return !slices.ContainsFunc(b.ledgers, func(l *ledger.Ledger) bool { return len(l.Stats().Retries) == 0 })
-	})
+	b := newBooks(t, 1, ledger.Config{Patience: 3 * time.Second})
+	from, busy := b.account("user/1/main", jpy, 100), b.account("user/busy/main", jpy, 0)
+	letGo := b.impolite(busy)
+	parked := commit(ctx, b.ledgers[0], transfer("parked", from, busy, 1))
+	waitFor(t, "the lock to be met", func() bool { return b.ledgers[0].Stats().Retries["55P03"] > 0 })
+
 	stop := make(chan struct{})
-	var others []<-chan error
-	for i := range 60 {
-		failed := make(chan error, 1)
-		others = append(others, failed)
-		go func() { failed <- keepPaying(b.ledgers[i%3], fmt.Sprint("other ", i), from[i%3], hot, stop) }()
+	var line sync.WaitGroup
+	for range 3 {
+		conn := b.superuser()
+		line.Go(func() {
+			for !closed(stop) {
+				// One statement is one transaction. There are always two more in line.
+				if _, err := conn.Exec(ctx, `SELECT pg_sleep(0.05) FROM (SELECT FROM accounts WHERE id = $1 FOR UPDATE) a`, busy); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
+	conn := b.superuser()
+	waitFor(t, "the line to form", func() bool { return waitingForLocks(conn) >= 3 })
 	letGo()
-	for range stuck {
-		if a := <-parked; a.err != nil {
-			t.Errorf("a parked command: %v", a.err)
-		}
+	if a := <-parked; a.err != nil {
+		t.Errorf("the parked command: %v", a.err)
 	}
 	close(stop)
-	for _, failed := range others {
-		if err := <-failed; err != nil {
-			t.Errorf("another command: %v", err)
-		}
+	line.Wait()
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
+}
+
+// waitingForLocks counts the sessions on this database that wait for a lock.
+func waitingForLocks(conn *pgx.Conn) (n int) {
+	const query = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	if err := conn.QueryRow(ctx, query).Scan(&n); err != nil {
+		return 0
+	}
+	return n
 }
 
 // While a parked command waits for one account it must keep nobody from its
@@ -166,19 +178,5 @@ func TestACommandThatWaitsForOneAccountLeavesItsOthersFree(t *testing.T) {
 	letGo()
 	if a := <-stuck; a.err != nil {
 		t.Error(a.err)
-	}
-}
-
-// keepPaying pays one thing after another until stop is closed.
-func keepPaying(l *ledger.Ledger, key string, from, to ledger.AccountID, stop <-chan struct{}) error {
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			return nil
-		default:
-		}
-		if _, err := l.Commit(ctx, transfer(fmt.Sprint(key, "/", n), from, to, 1)); err != nil {
-			return err
-		}
 	}
 }

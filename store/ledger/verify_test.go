@@ -99,6 +99,16 @@ func TestBooksAreVerifiedUnderOneSnapshotWhilePaymentsGoOn(t *testing.T) {
 	}
 }
 
+// keepPaying pays one thing after another until stop is closed.
+func keepPaying(l *ledger.Ledger, key string, from, to ledger.AccountID, stop <-chan struct{}) error {
+	for n := 0; !closed(stop); n++ {
+		if _, err := l.Commit(ctx, transfer(fmt.Sprint(key, "/", n), from, to, 1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tampering is what one who may do everything does to the books, and what must
 // be said of it. $txn stands for the transaction with four postings.
 type tampering struct {
