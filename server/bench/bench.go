@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/tillbook/tillbook/store/ledger"
@@ -20,6 +21,8 @@ type Config struct {
 	Duration time.Duration
 	// Rounds is how often everything is measured. Default 3.
 	Rounds int
+	// Only names the measurements to make; all if empty. Ratios need "pgbench".
+	Only []string
 	// Executable is the tillbook binary, which serves and which makes the load
 	// (`serve` and `bench-load`).
 	Executable string
@@ -95,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func measurements(cfg Config, db *database, books *books, front *server) []measurement {
-	return []measurement{
+	all := []measurement{
 		{"pgbench", func(ctx context.Context) (sample, error) { return db.pgbench(ctx, cfg, 64) }},
 		{"uniform", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, cfg.Callers, false) }},
 		{"hot", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, cfg.Callers, true) }},
@@ -106,6 +109,10 @@ func measurements(cfg Config, db *database, books *books, front *server) []measu
 		{"pgbench-single", func(ctx context.Context) (sample, error) { return db.pgbench(ctx, cfg, 1) }},
 		{"single", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, 1, false) }},
 	}
+	if len(cfg.Only) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(m measurement) bool { return !slices.Contains(cfg.Only, m.name) })
 }
 
 // measure runs all measurements in turn, round by round.

@@ -101,7 +101,7 @@ func (o *loadOrder) open() (transferFunc, func(), error) {
 		transfer, done := openConnect(o.Address, o.Callers)
 		return transfer, done, nil
 	case doorGRPC:
-		return openGRPC(o.Address)
+		return o.openGRPC()
 	}
 	return nil, nil, fmt.Errorf("no such door: %q", o.Door)
 }
@@ -124,10 +124,11 @@ func openConnect(address string, callers int) (transferFunc, func()) {
 	return transfer, transport.CloseIdleConnections
 }
 
-// grpcConnections is how many connections the load spreads over.
+// grpcConnections is how many connections the load spreads over. A payer stays on
+// one, as a device does, so that its token is sent once and then referred to.
 const grpcConnections = 8
 
-func openGRPC(address string) (transferFunc, func(), error) {
+func (o *loadOrder) openGRPC() (transferFunc, func(), error) {
 	var connections []*grpc.ClientConn
 	closeAll := func() {
 		for _, c := range connections {
@@ -135,19 +136,21 @@ func openGRPC(address string) (transferFunc, func(), error) {
 		}
 	}
 	for range grpcConnections {
-		c, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		c, err := grpc.NewClient("passthrough:///"+o.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			closeAll()
-			return nil, nil, fmt.Errorf("connecting to %s: %w", address, err)
+			return nil, nil, fmt.Errorf("connecting to %s: %w", o.Address, err)
 		}
 		connections = append(connections, c)
 	}
-	var next atomic.Uint64
+	byToken := make(map[string]*grpc.ClientConn, len(o.Tokens))
+	for i, token := range o.Tokens {
+		byToken[token] = connections[i%grpcConnections]
+	}
 	transfer := func(ctx context.Context, token string, r *walletv1.TransferRequest) (*walletv1.TransferResponse, error) {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 		response := new(walletv1.TransferResponse)
-		connection := connections[next.Add(1)%grpcConnections]
-		return response, connection.Invoke(ctx, walletv1connect.WalletServiceTransferProcedure, r, response)
+		return response, byToken[token].Invoke(ctx, walletv1connect.WalletServiceTransferProcedure, r, response)
 	}
 	return transfer, closeAll, nil
 }

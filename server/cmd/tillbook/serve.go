@@ -107,10 +107,10 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	return cmd.run(c, s, db, config.Logger)
 }
 
-// gcPercent lets garbage grow to three times what is alive before it is
+// gcPercent lets garbage grow to four times what is alive before it is
 // collected. Most of what is alive are caches, which the collector would
 // otherwise walk many times a second under load.
-const gcPercent = 300
+const gcPercent = 400
 
 // collectLessOften trades memory for speed, unless GOGC says otherwise.
 func collectLessOften() {
