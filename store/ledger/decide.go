@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tillbook/tillbook/store/id"
 )
@@ -15,6 +16,7 @@ import (
 // batch is the state of the books that the commands of one database
 // transaction see and change: a pure machine between two round trips.
 type batch struct {
+	locked   []lockedAccount // in the order of their ids
 	accounts map[AccountID]*lockedAccount
 	keys     map[Key]executedKey // executed before or by this batch
 	now      time.Time
@@ -23,8 +25,10 @@ type batch struct {
 	calls    []*call       // whose they are
 }
 
+// lockedAccount is an account whose row is locked. Its CreateTime isn't read.
 type lockedAccount struct {
 	Account
+	place   pgtype.TID // where the row is
 	changed bool
 }
 
@@ -38,10 +42,11 @@ type executedKey struct {
 // the database's clock; the batch's time lies behind the last entry of every
 // account that it may touch, so that times increase along versions whatever the
 // clock does.
-func newBatch(locked []Account, keys map[Key]executedKey, now time.Time) *batch {
-	b := &batch{accounts: make(map[AccountID]*lockedAccount, len(locked)), keys: keys, now: now}
-	for _, a := range locked {
-		b.accounts[a.ID] = &lockedAccount{Account: a}
+func newBatch(locked []lockedAccount, keys map[Key]executedKey, now time.Time) *batch {
+	b := &batch{locked: locked, accounts: make(map[AccountID]*lockedAccount, len(locked)), keys: keys, now: now}
+	for i := range locked {
+		a := &locked[i]
+		b.accounts[a.ID] = a
 		if !b.now.After(a.LastTime) {
 			b.now = a.LastTime.Add(time.Microsecond)
 		}

@@ -30,10 +30,18 @@ func testAccount(id AccountID, asset AssetID, balance int64, bounded bool) Accou
 }
 
 func testBatch() *batch {
-	return newBatch([]Account{
+	return newBatch(locked(
 		testAccount(1, 1, -300, false), testAccount(2, 2, 0, false),
 		testAccount(3, 1, 100, true), testAccount(4, 1, 200, true), testAccount(5, 2, 0, true),
-	}, map[Key]executedKey{}, testTime)
+	), map[Key]executedKey{}, testTime)
+}
+
+func locked(accounts ...Account) []lockedAccount {
+	rows := make([]lockedAccount, len(accounts))
+	for i, a := range accounts {
+		rows[i].Account = a
+	}
+	return rows
 }
 
 func testCommand(key string, postings ...Posting) *Command {
@@ -120,7 +128,7 @@ func TestAsManyPostingsAsAllowedAreAccepted(t *testing.T) {
 		accounts = append(accounts, testAccount(id, 1, 0, false))
 		postings = append(postings, Posting{id, NewAmount(int64(id%2)*2 - 1)})
 	}
-	b := newBatch(accounts, map[Key]executedKey{}, testTime)
+	b := newBatch(locked(accounts...), map[Key]executedKey{}, testTime)
 	if v := b.decide(testCommand("k", postings...)); v.err != nil || len(b.made[0].Entries) != MaxPostings {
 		t.Errorf("%d postings: %v", len(postings), v.err)
 	}
@@ -129,7 +137,7 @@ func TestAsManyPostingsAsAllowedAreAccepted(t *testing.T) {
 func TestAFloorBoundsWhatIsAvailableNotTheBalance(t *testing.T) {
 	account := testAccount(3, 1, 100, true)
 	account.Held = NewAmount(60)
-	b := newBatch([]Account{testAccount(1, 1, 0, false), account}, map[Key]executedKey{}, testTime)
+	b := newBatch(locked(testAccount(1, 1, 0, false), account), map[Key]executedKey{}, testTime)
 	if err := b.decide(testCommand("too much", move(3, 1, 41)...)).err; !errors.Is(err, ErrInsufficientFunds) {
 		t.Errorf("paying with held money: %v", err)
 	}
@@ -208,7 +216,7 @@ func TestTheTimeOfABatchLiesBehindEveryEntryBeforeIt(t *testing.T) {
 			}
 			accounts = append(accounts, a)
 		}
-		b := newBatch(accounts, nil, testTime)
+		b := newBatch(locked(accounts...), nil, testTime)
 		if b.now.Before(testTime) || b.now.After(testTime.Add(4*time.Microsecond)) {
 			t.Errorf("a batch at %v got the time %v", testTime, b.now)
 		}

@@ -48,14 +48,14 @@ func severity(pg *pgconn.PgError) string {
 func lockedElsewhere(err error) bool { return sqlState(err) == "55P03" }
 
 // wantsSplit tells whether a failure may lie in one of the commands, so that
-// its neighbours do better without it. Locks, deadlocks, lost connections and a
+// its neighbours do better without it. Rows that moved, locks, deadlocks, lost connections and a
 // server that starts, stops, is full or read-only are nobody's fault.
 func wantsSplit(err error) bool {
 	state := sqlState(err)
 	if state == "connection" || errors.Is(err, errNotConnected) {
 		return false
 	}
-	for _, class := range []string{"01", "08", "25", "40", "53", "55P03", "57", "58", "XX"} {
+	for _, class := range []string{"01", "08", "22012", "25", "40", "53", "55P03", "57", "58", "XX"} {
 		if strings.HasPrefix(state, class) {
 			return false
 		}

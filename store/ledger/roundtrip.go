@@ -23,7 +23,7 @@ const (
 	// LockRows works above the sort, so locks are taken in the order of ids
 	// whatever the plan below it: no two batches can wait for each other.
 	lockAccounts = `
-SELECT a.id, a.code, a.asset_id, a.balance, a.held, a.floor, a.version, a.last_time, a.create_time
+SELECT a.id, a.code, a.asset_id, a.balance, a.held, a.floor, a.version, a.last_time, a.ctid
   FROM unnest($1::bigint[]) WITH ORDINALITY AS want (id, n)
   JOIN accounts a ON a.id = want.id
  ORDER BY want.n
@@ -55,11 +55,17 @@ INSERT INTO more_entries (create_time, transaction_id, position, account_id, ver
 SELECT $1::timestamptz, e.*
   FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::numeric[], $7::numeric[]) AS e`
 
+	// A locked row stays where it is, so it is found again by its place, without
+	// the index. Should one not be, dividing by zero fails the batch.
 	updateAccounts = `
-UPDATE accounts a
-   SET balance = n.balance, version = n.version, last_time = $1
-  FROM unnest($2::bigint[], $3::numeric[], $4::bigint[]) AS n (id, balance, version)
- WHERE a.id = n.id`
+WITH updated AS (
+    UPDATE accounts a
+       SET balance = n.balance, version = n.version, last_time = $1
+      FROM unnest($2::tid[], $3::bigint[], $4::numeric[], $5::bigint[]) AS n (place, id, balance, version)
+     WHERE a.ctid = n.place AND a.id = n.id
+    RETURNING 1
+)
+SELECT 1 / (count(*) = cardinality($2))::int FROM updated`
 
 	insertCommitted = `
 INSERT INTO events (type, subject, payload) VALUES ('ledger.committed', '', $1)`
@@ -138,12 +144,21 @@ func lock(ctx context.Context, conn *pgx.Conn, calls []*call, how locking) (*bat
 	return newBatch(locked, executed, now), results.Close()
 }
 
-func collectLocked(results pgx.BatchResults, n int) ([]Account, error) {
+func collectLocked(results pgx.BatchResults, n int) ([]lockedAccount, error) {
 	rows, err := results.Query()
 	if err != nil {
 		return nil, err
 	}
-	return pgx.AppendRows(make([]Account, 0, n), rows, scanAccount)
+	return pgx.AppendRows(make([]lockedAccount, 0, n), rows, scanLocked)
+}
+
+// scanLocked reads a row of lockAccounts.
+func scanLocked(row pgx.CollectableRow) (lockedAccount, error) {
+	var a lockedAccount
+	var last timeOrInfinity
+	err := row.Scan(&a.ID, &a.Code, &a.Asset, &a.Balance, &a.Held, &a.Floor, &a.Version, &last, &a.place)
+	a.LastTime = time.Time(last)
+	return a, err
 }
 
 func collectKeys(results pgx.BatchResults, n int) (map[Key]executedKey, error) {
@@ -297,14 +312,15 @@ func (r *rows) moreArgs(b *batch) []any {
 }
 
 func accountArgs(b *batch) []any {
-	n := len(b.accounts)
-	ids, versions, balances := make([]int64, 0, n), make([]int64, 0, n), make([]Amount, 0, n)
-	for _, a := range b.accounts {
-		if a.changed {
-			ids, versions, balances = append(ids, int64(a.ID)), append(versions, a.Version), append(balances, a.Balance)
+	n := len(b.locked)
+	places, ids, versions, balances := make([]pgtype.TID, 0, n), make([]int64, 0, n), make([]int64, 0, n), make([]Amount, 0, n)
+	for i := range b.locked {
+		if a := &b.locked[i]; a.changed {
+			places, ids = append(places, a.place), append(ids, int64(a.ID))
+			versions, balances = append(versions, a.Version), append(balances, a.Balance)
 		}
 	}
-	return []any{b.now, ids, pgtype.FlatArray[Amount](balances), versions}
+	return []any{b.now, pgtype.FlatArray[pgtype.TID](places), ids, pgtype.FlatArray[Amount](balances), versions}
 }
 
 func optional(s string) *string {
