@@ -109,7 +109,7 @@ func TestAKeyExecutedWhileACommandWaitsForItsAccountsIsReplayed(t *testing.T) {
 	<-g.entered
 	other := commit(ctx, b.ledgers[1], transfer("k", from, to, 100))
 	conn := b.superuser()
-	waitFor(t, "the other ledger to wait for the accounts", func() bool { return waitingForLocks(conn) > 0 })
+	waitFor(t, "the other ledger to wait for the accounts", func() bool { return len(lockWaits(t, conn)) > 0 })
 	close(g.open)
 	a := <-one
 	if again := <-other; a.err != nil || again.err != nil || !again.Replayed || again.Transaction.ID != a.Transaction.ID {
