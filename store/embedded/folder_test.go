@@ -232,3 +232,12 @@ func TestThePortStaysUnlessSomebodyElseTakesIt(t *testing.T) {
 	}
 	remember(t, s.URL())
 }
+
+func TestWhatInitdbSaysWhenItIsKilledIsHowItEnded(t *testing.T) {
+	t.Parallel()
+	out := "running bootstrap script ... child process was terminated by signal 9: Killed\n" +
+		"initdb: removing contents of data directory \"/data\"\n"
+	if got := complaintIn(strings.NewReader(out)); !strings.Contains(got, "signal 9") {
+		t.Errorf("the complaint is %q", got)
+	}
+}

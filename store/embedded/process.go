@@ -156,7 +156,8 @@ func complaintIn(r io.Reader) string {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
-		if line != "" {
+		// initdb ends by telling how it cleans up.
+		if line != "" && !strings.HasPrefix(line, "initdb: removing") {
 			last = line
 		}
 		for _, level := range []string{"PANIC:", "FATAL:", "ERROR:", "error:"} {
