@@ -182,6 +182,10 @@ func TestALostServerIsUnavailableAndCanComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Kill()
+	// A session outlives its killed server until it notices.
+	for end := time.Now().Add(10 * time.Second); s.Ping(t.Context()) == nil && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	for range 3 {
 		if err := s.Ping(t.Context()); !store.IsUnavailable(err) {
 			t.Errorf("a killed server is not unavailable: %v", err)
