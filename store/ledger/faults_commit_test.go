@@ -13,7 +13,7 @@ import (
 var patient = ledger.Config{Patience: 20 * time.Second}
 
 // impatient gives up soon.
-var impatient = ledger.Config{Patience: 400 * time.Millisecond}
+var impatient = ledger.Config{Patience: time.Second}
 
 const (
 	fromLedger   = true
@@ -135,7 +135,7 @@ func TestAReplayWhileTheDatabaseIsAwayIsAnsweredAfterwards(t *testing.T) {
 		t.Errorf("asking again without a database ended as %v", err)
 	}
 	c.wire.plug()
-	if err := c.do(d); err != nil || c.replays != 1 {
+	if err := c.untilDefinite(d); err != nil || c.replays != 1 {
 		t.Errorf("asking again was not answered with the first result: %v", err)
 	}
 	c.check()

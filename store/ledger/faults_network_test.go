@@ -41,7 +41,7 @@ func TestConnectionsThatFallSilentUnderLoadLoseAndDoubleNothing(t *testing.T) {
 		at := []string{"BEGIN", "SELECT a.id", "INSERT INTO transactions", "UPDATE accounts", "COMMIT"}[rand.N(5)]
 		c.wire.once(fromLedger, at, fate{kind: silence})
 	}
-	c.payFor(6*time.Second, silenceOne, c.wire.silenceAll, silenceOne, c.wire.silenceAll)
+	c.payFor(4500*time.Millisecond, silenceOne, c.wire.silenceAll)
 	c.wire.obey(nil)
 	c.check()
 }
@@ -50,12 +50,12 @@ func TestConnectionsThatFallSilentUnderLoadLoseAndDoubleNothing(t *testing.T) {
 // arrives in the end.
 func TestACommitThatArrivesLateIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	c := newTown(t, ledger.Config{Patience: 8 * time.Second})
+	c := newTown(t, ledger.Config{Patience: 5 * time.Second})
 	release := make(chan struct{})
 	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})
 	d := c.deed(5)
 	done := commit(ctx, c.ledger(), d.command)
-	waitFor(t, "the ledger to try again", func() bool { return c.ledger().Stats().Retries["55P03"] > 0 })
+	waitFor(t, "the ledger to try again", func() bool { return c.ledger().Stats().Lost > 0 })
 
 	other := c.deed(7)
 	for other.from == d.from || other.from == d.to || other.to == d.from || other.to == d.to {
@@ -113,9 +113,36 @@ func TestASilentConnectionIsReplacedWithinTheCallersPatience(t *testing.T) {
 	c.check()
 }
 
+// Whoever comes first after a pause finds connections that nobody knows to be
+// dead.
+func TestAConnectionThatFellSilentWhileIdleIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second, Committers: 3})
+	var gates []*gate
+	var done []<-chan answer
+	for i := range 3 { // at once, each on a connection of its own
+		tooMuch := c.between(2*i, 2*i+1, 1_000_000).command
+		gates = append(gates, gated(&tooMuch))
+		done = append(done, commit(ctx, c.ledger(), tooMuch))
+		<-gates[i].entered
+	}
+	for i := range 3 {
+		close(gates[i].open)
+		if a := <-done[i]; !errors.Is(a.err, ledger.ErrInsufficientFunds) {
+			t.Fatalf("a payment of too much ended as %v", a.err)
+		}
+	}
+	time.Sleep(2 * time.Second) // one second is when a pool begins to doubt
+	c.wire.silenceAll()
+	if err := c.do(c.between(2, 3, 5)); err != nil {
+		t.Errorf("the first payment after a pause ended as %v", err)
+	}
+	c.check()
+}
+
 func TestALedgerIsBackAsSoonAsTheNetworkIs(t *testing.T) {
 	t.Parallel()
-	c := newTown(t, ledger.Config{Patience: time.Second})
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second})
 	c.wire.silenceEverything()
 	for range 2 {
 		if err := c.do(c.deed(5)); err == nil {

@@ -60,7 +60,9 @@ func TestALedgerThatIsClosingSettlesWhatIsParked(t *testing.T) {
 	first, second := c.grip(c.people[0], c.people[1]), c.grip(c.people[2], c.people[3])
 	d, rival := c.between(0, 1, 5), c.between(6, 7, 5)
 	gate, again := c.rival(rival, 2, 3)
-	done, rivalDone := commit(ctx, c.ledger(), d.command), commit(ctx, c.ledger(), again)
+	done := commit(ctx, c.ledger(), d.command)
+	waitFor(t, "the first to be taken", func() bool { return c.ledger().Stats().Calls == c.paid+1 })
+	rivalDone := commit(ctx, c.ledger(), again)
 	c.waitParked(2)
 
 	closed := make(chan struct{})

@@ -11,12 +11,10 @@ import (
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
-// These servers are the tests' own and write through to the disk.
-
-func TestARestartOfPostgreSQLUnderLoadLosesAndDoublesNothing(t *testing.T) {
+func TestRestartsOfPostgreSQLUnderLoadLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
-	server := storetest.NewServer(t, nil)
-	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: 6 * time.Second})
+	server := storetest.NewServer(t, nil) // which writes through to the disk
+	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
 	back := func() {
 		server.Start()
 		c.wire.follow(server.Port())
@@ -24,30 +22,16 @@ func TestARestartOfPostgreSQLUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	}
 	c.payFor(4*time.Second,
 		func() { server.Stop(); back() },
-		func() { server.Kill(); back() })
-	if c.ledger().Stats().Retries == nil {
-		t.Error("nobody noticed the restarts")
-	}
-	c.check()
-}
-
-// A crash that keeps PostgreSQL down for longer than callers wait.
-func TestACrashOfPostgreSQLWithLostAnswersLosesAndDoublesNothing(t *testing.T) {
-	t.Parallel()
-	server := storetest.NewServer(t, nil)
-	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: 500 * time.Millisecond})
-	c.payFor(3*time.Second, func() {
-		crashed := c.wire.once(fromPostgres, "COMMIT", fate{kind: cut, unplug: true})
-		<-crashed
-		server.Kill()
-		time.Sleep(time.Second)
-		server.Start()
-		c.wire.follow(server.Port())
-		c.url = server.URL()
-		c.wire.plug()
-	})
-	if c.ledger().Stats().Lost == 0 {
-		t.Error("no commit was lost")
+		func() { server.Kill(); back() },
+		func() { // down for longer than callers wait, with commits in doubt
+			<-c.wire.once(fromPostgres, "COMMIT", fate{kind: cut, unplug: true})
+			server.Kill()
+			time.Sleep(1500 * time.Millisecond)
+			back()
+			c.wire.plug()
+		})
+	if s := c.ledger().Stats(); s.Lost == 0 || s.Unknown == 0 {
+		t.Errorf("%d commits were lost and %d payments unknown, there should be some", s.Lost, s.Unknown)
 	}
 	c.check()
 }

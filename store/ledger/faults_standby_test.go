@@ -1,13 +1,17 @@
 package ledger_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -113,15 +117,44 @@ func (p *primary) keepCanceling(stop <-chan struct{}) (canceled int) {
 	}
 }
 
-func TestACommitThatMayNotBeReplicatedIsNoSuccess(t *testing.T) {
+func TestCommitsWithoutTheirStandby(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewServer(t, nil)
-	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
+	t.Run("are no success", func(t *testing.T) { unreplicatedIsUnknown(t, newDatabase(t, server)) })
+	t.Run("wait for it", func(t *testing.T) { commitWaits(t, newDatabase(t, server)) })
+	t.Run("lose and double nothing under load", func(t *testing.T) { standbyGoesMissing(t, newDatabase(t, server)) })
+}
+
+// newDatabase makes another database on a test's own server.
+func newDatabase(t *testing.T, server *storetest.Server) string {
+	t.Helper()
+	admin, err := pgx.Connect(ctx, server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(ctx)
+	name := "db_" + strings.ToLower(rand.Text())
+	if _, err := admin.Exec(ctx, `CREATE DATABASE `+name); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	if _, _, err := store.Migrate(ctx, u.String()); err != nil {
+		t.Fatal(err)
+	}
+	return u.String()
+}
+
+func unreplicatedIsUnknown(t *testing.T, url string) {
+	c := newTownAt(t, url, url, ledger.Config{Patience: 1500 * time.Millisecond})
 	replayed := c.between(2, 3, 5)
 	if err := c.do(replayed); err != nil {
 		t.Fatal(err)
 	}
-	p := newPrimary(t, server.URL())
+	p := newPrimary(t, url)
 	p.loseStandby()
 	stop := make(chan struct{})
 	var canceling sync.WaitGroup
@@ -150,11 +183,9 @@ func TestACommitThatMayNotBeReplicatedIsNoSuccess(t *testing.T) {
 	}
 }
 
-func TestACommitWaitsForItsStandby(t *testing.T) {
-	t.Parallel()
-	server := storetest.NewServer(t, nil)
-	c := newTownAt(t, server.URL(), server.URL(), patient)
-	p := newPrimary(t, server.URL())
+func commitWaits(t *testing.T, url string) {
+	c := newTownAt(t, url, url, patient)
+	p := newPrimary(t, url)
 	p.loseStandby()
 	d := c.deed(5)
 	done := commit(ctx, c.ledger(), d.command)
@@ -169,11 +200,9 @@ func TestACommitWaitsForItsStandby(t *testing.T) {
 	c.check()
 }
 
-func TestAStandbyThatGoesMissingUnderLoadLosesAndDoublesNothing(t *testing.T) {
-	t.Parallel()
-	server := storetest.NewServer(t, nil)
-	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
-	p := newPrimary(t, server.URL())
+func standbyGoesMissing(t *testing.T, url string) {
+	c := newTownAt(t, url, url, ledger.Config{Patience: time.Second})
+	p := newPrimary(t, url)
 	stop := make(chan struct{})
 	var canceling sync.WaitGroup
 	c.payFor(3*time.Second,

@@ -24,7 +24,7 @@ func (c *town) woken(s *ledger.Subscription, why string) {
 	c.t.Helper()
 	select {
 	case <-s.C():
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		c.t.Fatalf("watchers were not woken by %s", why)
 	}
 }
@@ -55,7 +55,7 @@ func TestALostCommitWakesTheWatchersToo(t *testing.T) {
 
 func TestACommitThatArrivesAfterItsCallerLeftWakesTheWatchers(t *testing.T) {
 	t.Parallel()
-	c := newTown(t, ledger.Config{Patience: 400 * time.Millisecond, PollInterval: 5 * time.Millisecond})
+	c := newTown(t, ledger.Config{Patience: time.Second, PollInterval: 5 * time.Millisecond})
 	s := c.watch()
 	release := make(chan struct{})
 	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})

@@ -146,6 +146,7 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	config := pool.Config()
 	config.MaxConns = int32(cfg.Committers+1) * connsPerCommitter // one more serves parked calls
 	config.MinConns = 0
+	config.PingTimeout = cfg.lockTimeout() // leaves time for further connections if one is dead
 	params := config.ConnConfig.RuntimeParams
 	params["lock_timeout"] = milliseconds(cfg.lockTimeout())
 	params["statement_timeout"] = "0" // must never hit a COMMIT
