@@ -9,7 +9,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Errors that Commit returns. Unless it is ErrOutcomeUnknown, nothing moved.
+// Errors that Commit returns. Unless it is ErrOutcomeUnknown, this command moved
+// nothing. What an earlier one with the same key did is known only to those errors
+// that come from the books: a refusal by Decide or for funds, and ErrKeyReused. An
+// outcome that was unknown stays so after ErrUnavailable, ErrOverloaded, ErrClosed
+// and the errors of contexts.
 var (
 	// ErrInsufficientFunds says that an account would fall below its floor.
 	ErrInsufficientFunds = errors.New("insufficient funds")
