@@ -134,7 +134,7 @@ func TestALedgersOwnCommitsWakeItsWatchersBeforeItsCallers(t *testing.T) {
 	from, to := b.account("user/1/main/JPY", jpy, 100), b.account("user/2/main/JPY", jpy, 0)
 	s := b.ledgers[0].Watch("user/2/")
 	defer s.Close()
-	<-s.C() // the follower's beginning
+	waitFor(t, "the follower to begin", func() bool { return woken(s) })
 	b.pay(from, to, 1)
 	if !woken(s) {
 		t.Error("the caller has its answer and the watcher was not woken")
@@ -223,7 +223,7 @@ func TestWhoWatchesFirstIsWokenForWhatHappenedAsTheWatchBegan(t *testing.T) {
 		}
 		b.pay(from, to, 1)
 		for a := before; a.Version == before.Version; {
-			<-s.C()
+			waitFor(t, "the watcher to be woken", func() bool { return woken(s) })
 			if a, err = w.Account(ctx, "user/2/main/JPY"); err != nil {
 				t.Fatal(err)
 			}
