@@ -67,6 +67,14 @@ func toBig(a Amount) *big.Int {
 	return n
 }
 
+// falsified fails in the same words whatever the figures, since rapid makes a
+// failing run shorter only as long as it fails alike.
+func falsified(t *rapid.T, format string, args ...any) {
+	t.Helper()
+	t.Logf(format, args...)
+	t.Fatal(format)
+}
+
 func TestABatchAcceptsExactlyWhatTheRulesPermit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := testBatch()
@@ -83,11 +91,11 @@ func TestABatchAcceptsExactlyWhatTheRulesPermit(t *testing.T) {
 			v := b.decide(testCommand(key, postings...))
 			switch {
 			case used && (v.err != nil || v.replay == uuid.Nil || snapshot(b) != before):
-				t.Fatalf("command %d with the used key %s: %+v", i, key, v)
+				falsified(t, "command %d with the used key %s: %+v", i, key, v)
 			case !used && want != (v.err == nil):
-				t.Fatalf("command %d, %v: refused with %v, permitted is %v", i, postings, v.err, want)
+				falsified(t, "command %d, %v: refused with %v, permitted is %v", i, postings, v.err, want)
 			case v.err != nil && snapshot(b) != before:
-				t.Fatalf("command %d was refused and changed the books", i)
+				falsified(t, "command %d was refused and changed the books", i)
 			case v.err == nil && !used:
 				keys[key] = true
 			}
@@ -99,19 +107,19 @@ func TestABatchAcceptsExactlyWhatTheRulesPermit(t *testing.T) {
 // checkMade follows the entries of a batch from where the accounts started.
 func checkMade(t *rapid.T, b *batch, now map[AccountID]Account, executed int) {
 	if len(b.made) != executed {
-		t.Fatalf("%d transactions for %d keys", len(b.made), executed)
+		falsified(t, "%d transactions for %d keys", len(b.made), executed)
 	}
 	var touched []AccountID
 	for i, transaction := range b.made {
 		if !transaction.CreateTime.Equal(b.now) || i > 0 && slices.Compare(b.made[i-1].ID[:], transaction.ID[:]) >= 0 {
-			t.Fatalf("transaction %d: time %v, id %s", i, transaction.CreateTime, transaction.ID)
+			falsified(t, "transaction %d: time %v, id %s", i, transaction.CreateTime, transaction.ID)
 		}
 		sums := map[AssetID]*big.Int{1: new(big.Int), 2: new(big.Int)}
 		for _, e := range transaction.Entries {
 			a := now[e.Account]
 			sum, err := a.Balance.Add(e.Amount)
 			if err != nil || e.Balance != sum || e.Version != a.Version+1 || e.Code != a.Code || e.Asset != a.Asset {
-				t.Fatalf("entry %+v follows %+v", e, a)
+				falsified(t, "entry %+v follows %+v", e, a)
 			}
 			a.Balance, a.Version = e.Balance, e.Version
 			now[e.Account] = a
@@ -119,16 +127,16 @@ func checkMade(t *rapid.T, b *batch, now map[AccountID]Account, executed int) {
 			sums[e.Asset].Add(sums[e.Asset], toBig(e.Amount))
 		}
 		if sums[1].Sign() != 0 || sums[2].Sign() != 0 {
-			t.Fatalf("transaction %d sums to %v", i, sums)
+			falsified(t, "transaction %d sums to %v", i, sums)
 		}
 	}
 	for id, a := range b.accounts {
 		want := now[id]
 		if a.Balance != want.Balance || a.Version != want.Version || a.changed != slices.Contains(touched, id) {
-			t.Fatalf("account %d is left as %+v, its entries say %+v", id, a, want)
+			falsified(t, "account %d is left as %+v, its entries say %+v", id, a, want)
 		}
 		if a.Floor != nil && a.Balance.Cmp(*a.Floor) < 0 {
-			t.Fatalf("account %d is below its floor: %s", id, a.Balance)
+			falsified(t, "account %d is below its floor: %s", id, a.Balance)
 		}
 	}
 }

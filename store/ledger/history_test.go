@@ -73,7 +73,7 @@ func TestTheVersionBeforeAPlaceIsTheNumberOfEarlierEntries(t *testing.T) {
 			var got, want int64
 			if err := conn.QueryRow(ctx, `SELECT account_version_before($1, $2, $3), naive($1, $2, $3)`,
 				account, at.at, at.id).Scan(&got, &want); err != nil || got != want {
-				t.Fatalf("before %v of %d entries: version %d, %v; %d come earlier", at, entries, got, err, want)
+				falsified(t, "before %v of %d entries: version %d, %v; %d come earlier", at, entries, got, err, want)
 			}
 		}
 	})

@@ -59,7 +59,7 @@ func (w *world) explain(t *rapid.T, outcomes []outcome) {
 		for i := range outcomes {
 			t.Log(&outcomes[i])
 		}
-		t.Fatal(err)
+		falsified(t, "the model doesn't agree: %v", err)
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *world) balances(t *rapid.T) {
 	l := w.replica(t)
 	accounts, err := l.AccountsUnder(ctx, w.prefix)
 	if err != nil || len(accounts) != len(w.model.accounts) {
-		t.Fatalf("%d accounts, %v; want %d", len(accounts), err, len(w.model.accounts))
+		falsified(t, "%d accounts, %v; want %d", len(accounts), err, len(w.model.accounts))
 	}
 	one, err := l.Account(ctx, accounts[rapid.IntRange(0, len(accounts)-1).Draw(t, "account")].Code)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *world) balances(t *rapid.T) {
 		want := w.model.account(got.ID)
 		if got.Code != want.code || got.Asset != want.asset || !got.Held.IsZero() || (got.Floor != nil) != want.bounded ||
 			got.Balance.String() != want.balance.String() || got.Version != int64(len(want.history)) || !got.LastTime.Equal(want.lastTime()) {
-			t.Fatalf("account %+v, want %+v", got, want)
+			falsified(t, "account %+v, want %+v", got, want)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (w *world) entries(t *rapid.T) {
 func checkEntries(t *rapid.T, a *modelAccount, got []ledger.AccountEntry, want []*execution, err error) {
 	t.Helper()
 	if err != nil || len(got) != len(want) {
-		t.Fatalf("%d entries of %s, %v; want %d", len(got), a.code, err, len(want))
+		falsified(t, "%d entries of %s, %v; want %d", len(got), a.code, err, len(want))
 	}
 	for i := range got {
 		checkEntry(t, a, &got[i], want[i])
@@ -160,11 +160,11 @@ func checkEntries(t *rapid.T, a *modelAccount, got []ledger.AccountEntry, want [
 func checkEntry(t *rapid.T, a *modelAccount, got *ledger.AccountEntry, want *execution) {
 	t.Helper()
 	if err := sameTransaction(&got.Transaction, &want.Transaction); err != nil {
-		t.Fatal(err)
+		falsified(t, "an entry's transaction: %v", err)
 	}
 	entry, ok := want.EntryOf(a.id)
 	if !ok || got.Entry != entry || a.history[entry.Version-1] != want {
-		t.Fatalf("entry %+v of %s, want %+v", got.Entry, a.code, entry)
+		falsified(t, "entry %+v of %s, want %+v", got.Entry, a.code, entry)
 	}
 }
 
@@ -186,7 +186,7 @@ func (w *world) moments(t *rapid.T) {
 		balance, last = entry.Balance, a.history[want-1].CreateTime
 	}
 	if got.ID != a.id || got.Code != a.code || got.Asset != a.asset || got.Version != int64(want) || got.Balance != balance || !got.LastTime.Equal(last) {
-		t.Fatalf("at %v: %+v, want version %d, balance %s", at, got, want, balance)
+		falsified(t, "at %v: %+v, want version %d, balance %s", at, got, want, balance)
 	}
 }
 
@@ -209,7 +209,7 @@ func (w *world) transactions(t *rapid.T) {
 			err = sameTransaction(&got, &want.Transaction)
 		}
 		if err != nil {
-			t.Fatal(err)
+			falsified(t, "a transaction: %v", err)
 		}
 	}
 	lines, err := l.TrialBalance(ctx)
@@ -221,11 +221,11 @@ func (w *world) transactions(t *rapid.T) {
 	for _, line := range lines {
 		accounts += line.Accounts
 		if !line.Balance.IsZero() {
-			t.Fatalf("a closed group sums to %+v", line)
+			falsified(t, "a closed group sums to %+v", line)
 		}
 	}
 	if accounts != int64(len(w.model.accounts)) {
-		t.Fatalf("the trial balance counts %d accounts: %+v", accounts, lines)
+		falsified(t, "the trial balance counts %d accounts: %+v", accounts, lines)
 	}
 }
 
