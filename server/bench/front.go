@@ -74,12 +74,8 @@ func (s *server) start(ctx context.Context) error {
 
 func (s *server) awaitReady(ctx context.Context) error {
 	for range 150 {
-		response, err := http.Get("http://" + s.connectAddr + "/readyz")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
+		if s.isReady(ctx) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -88,6 +84,20 @@ func (s *server) awaitReady(ctx context.Context) error {
 		}
 	}
 	return errors.New("the server did not become ready")
+}
+
+func (s *server) isReady(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.connectAddr+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
 func freeAddress() (string, error) {
