@@ -53,9 +53,9 @@ COMMENT ON COLUMN limit_rules.scope IS 'everyone, tier/N, or an owner such as us
 COMMENT ON COLUMN limit_rules.zone IS 'The IANA time zone of days and months; UTC for other periods.';
 
 CREATE TABLE limit_version (
-    only    boolean PRIMARY KEY DEFAULT true,
+    single  boolean PRIMARY KEY DEFAULT true,
     version bigint  NOT NULL DEFAULT 1,
-    CONSTRAINT limit_version_only CHECK (only)
+    CONSTRAINT limit_version_single CHECK (single)
 );
 INSERT INTO limit_version DEFAULT VALUES;
 GRANT SELECT, UPDATE (version) ON limit_version TO tillbook_app;
@@ -129,7 +129,8 @@ CREATE TABLE refunds (
     transaction_id uuid           PRIMARY KEY,
     original_id    uuid           NOT NULL,
     amount         numeric(38, 0) NOT NULL,
-    counted_time   timestamptz    NOT NULL,
+    outgoing_time  timestamptz    NOT NULL,
+    incoming_time  timestamptz    NOT NULL,
     counted_number smallint       NOT NULL,
     CONSTRAINT refunds_amount CHECK (amount > 0),
     CONSTRAINT refunds_other CHECK (transaction_id <> original_id)
@@ -138,7 +139,8 @@ CREATE INDEX refunds_original ON refunds (original_id);
 GRANT SELECT, INSERT ON refunds TO tillbook_app;
 
 COMMENT ON COLUMN refunds.amount IS 'What of the original''s first entry it gave back.';
-COMMENT ON COLUMN refunds.counted_time IS 'Since when the original counts: counters that began later get nothing back.';
+COMMENT ON COLUMN refunds.outgoing_time IS 'Since when the original counts as outgoing: counters that began later get nothing back; -infinity if it never counted.';
+COMMENT ON COLUMN refunds.counted_number IS '1 if it gave back the last of the original, which then no longer counts as one.';
 
 -- How something ended that can end only once, such as a request for money: the
 -- first row wins.
@@ -155,6 +157,7 @@ GRANT SELECT, INSERT ON resolutions TO tillbook_app;
 ALTER TABLE transactions
     ADD COLUMN salt       uuid,
     ADD COLUMN commitment bytea,
+    ADD COLUMN counted    boolean,
     ADD CONSTRAINT transactions_commitment CHECK (length(commitment) = 32);
 UPDATE transactions SET salt = gen_random_uuid() WHERE note IS NOT NULL OR details IS NOT NULL;
 -- What an older version of the server writes gets one too.
@@ -162,6 +165,7 @@ ALTER TABLE transactions ALTER COLUMN salt SET DEFAULT gen_random_uuid();
 GRANT SELECT, INSERT ON transactions TO tillbook_app;
 
 COMMENT ON COLUMN transactions.salt IS 'Random; NULL where there is no text.';
+COMMENT ON COLUMN transactions.counted IS 'True if counters of limits counted it; NULL otherwise.';
 COMMENT ON COLUMN transactions.commitment IS 'What is sealed of a text that was erased; NULL otherwise.';
 
 -- The hashes of what a batch made, for the log that seals them; NULL where the
@@ -172,7 +176,7 @@ GRANT SELECT, INSERT ON events TO tillbook_app;
 
 -- +goose Down
 ALTER TABLE events DROP COLUMN leaves;
-ALTER TABLE transactions DROP COLUMN commitment, DROP COLUMN salt;
+ALTER TABLE transactions DROP COLUMN counted, DROP COLUMN commitment, DROP COLUMN salt;
 DROP TABLE resolutions;
 DROP TABLE refunds;
 DROP TABLE hold_operations;
