@@ -59,11 +59,13 @@ type accountRef struct {
 	asset AssetID
 }
 
-// openAccount adds the account unless it is there and tells those who follow
-// the events about a new one.
+// openAccount adds the account, with its owner's tier, unless it is there and
+// tells those who follow the events about a new one. Before it runs lockOwner, in
+// the same transaction.
 const openAccount = `
 WITH opened AS (
-    INSERT INTO accounts (code, asset_id, floor) VALUES ($1, $2, CASE WHEN $3 THEN NULL ELSE 0 END)
+    INSERT INTO accounts (code, asset_id, floor, tier)
+    VALUES ($1, $2, CASE WHEN $3 THEN NULL ELSE 0 END, coalesce((SELECT tier FROM owners WHERE code = $4), 0))
     ON CONFLICT ON CONSTRAINT accounts_code_key DO NOTHING
     RETURNING id, asset_id
 ), event AS (
@@ -94,7 +96,13 @@ func (l *Ledger) openAccount(ctx context.Context, spec AccountSpec) (accountRef,
 	if !errors.Is(err, ErrAccountNotFound) {
 		return ref, err
 	}
-	err = l.pool.QueryRow(ctx, openAccount, spec.Code, spec.Asset, spec.Unbounded).Scan(&ref.id, &ref.asset)
+	owner := ownerName(spec.Code)
+	var trip pgx.Batch // one transaction
+	trip.Queue(lockOwner, owner)
+	trip.Queue(openAccount, spec.Code, spec.Asset, spec.Unbounded, owner).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&ref.id, &ref.asset)
+	})
+	err = l.pool.SendBatch(ctx, &trip).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l.lookup(ctx, spec.Code)
 	}

@@ -37,6 +37,9 @@ var maxAmount = func() uint256.Int {
 	return v
 }()
 
+// maxAmountValue is the largest amount.
+var maxAmountValue = Amount{v: maxAmount}
+
 func pow10(n int) uint256.Int {
 	var v uint256.Int
 	v.Exp(uint256.NewInt(10), uint256.NewInt(uint64(n)))
@@ -85,6 +88,26 @@ func (a Amount) Neg() Amount {
 // Sign returns -1, 0 or 1.
 func (a Amount) Sign() int { return a.v.Sign() }
 
+// BasisPoints returns bps hundredths of a percent of an amount that isn't
+// negative, rounded down, or ErrAmountRange.
+func (a Amount) BasisPoints(bps int) (Amount, error) {
+	var part Amount
+	part.v.Mul(&a.v, uint256.NewInt(uint64(bps)))
+	part.v.Div(&part.v, uint256.NewInt(10_000))
+	if !part.inRange() {
+		return Amount{}, ErrAmountRange
+	}
+	return part, nil
+}
+
+// Min returns the smaller of a and b.
+func (a Amount) Min(b Amount) Amount {
+	if a.Cmp(b) < 0 {
+		return a
+	}
+	return b
+}
+
 // IsZero tells whether a is 0.
 func (a Amount) IsZero() bool { return a.v.IsZero() }
 
@@ -98,6 +121,24 @@ func (a Amount) Cmp(b Amount) int {
 	default:
 		return 1
 	}
+}
+
+// Abs returns |a|.
+func (a Amount) Abs() Amount {
+	if a.Sign() < 0 {
+		return a.Neg()
+	}
+	return a
+}
+
+// MarshalText writes a as an integer in the smallest unit.
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (a *Amount) UnmarshalText(text []byte) error {
+	v, err := ParseDecimal(string(text), 0)
+	*a = v
+	return err
 }
 
 // String writes a as an integer in the smallest unit.

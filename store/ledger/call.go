@@ -10,20 +10,49 @@ import (
 	"github.com/google/uuid"
 )
 
-// call is a command on its way through the committer.
+// call is one or several commands on their way through the committer. Several are
+// executed together or not at all.
 type call struct {
-	command  Command
+	items    []item
+	one      [1]item // where items are if there is one
 	ctx      context.Context
 	state    atomic.Int32
-	done     chan outcome // buffered: finishing never waits for the caller
-	deadline time.Time    // when the committer gives up
-	lacks    AccountID    // the account that it is parked for
+	done     chan struct{} // buffered: finishing never waits for the caller
+	deadline time.Time     // when the committer gives up
+	lacks    AccountID     // the account that it is parked for
+	err      error         // why nothing was executed
+}
 
+// item is one command of a call.
+type item struct {
+	command Command
+	extra   []AccountID // accounts that turned out to be needed as well
+	verdict verdict
 	// maybeExecuted is true while the command may have been executed: a COMMIT
 	// that included it was lost, or its key was found but the batch failed.
 	maybeExecuted bool
-	// attempted is the id that the lost commit would have given.
-	attempted uuid.UUID
+	// attempted is what the lost commit would have made.
+	attempted executedKey
+
+	made     Transaction
+	hold     Hold
+	existing executedKey // executed before: what is to be loaded
+	own      bool        // existing was made by a lost commit of this very call
+}
+
+func newCall(ctx context.Context, command Command) *call {
+	c := &call{ctx: ctx, done: make(chan struct{}, 1)}
+	c.one[0].command = command
+	c.items = c.one[:]
+	return c
+}
+
+func newGroup(ctx context.Context, commands []Command) *call {
+	c := &call{ctx: ctx, done: make(chan struct{}, 1), items: make([]item, len(commands))}
+	for i := range commands {
+		c.items[i].command = commands[i]
+	}
+	return c
 }
 
 // A call is waiting until exactly one of its caller and a committer moves it on.
@@ -40,19 +69,26 @@ func (c *call) start() bool {
 		return c.state.CompareAndSwap(waiting, started)
 	}
 	if c.state.CompareAndSwap(waiting, abandoned) {
-		c.finish(outcome{err: c.ctx.Err()})
+		c.fail(c.ctx.Err())
 	}
 	return false
 }
 
-func (c *call) finish(o outcome) { c.done <- o }
+func (c *call) finish() { c.done <- struct{}{} }
 
-// outcome is what the committer tells the caller.
-type outcome struct {
-	made     Transaction
-	existing uuid.UUID // executed before: the transaction to load
-	own      bool      // existing was made by a lost commit of this very call
-	err      error
+func (c *call) fail(err error) {
+	c.err = err
+	c.finish()
+}
+
+// maybeExecuted tells whether any of the call's commands may have been executed.
+func (c *call) maybeExecuted() bool {
+	for i := range c.items {
+		if c.items[i].maybeExecuted {
+			return true
+		}
+	}
+	return false
 }
 
 // Commit executes a command, at most once for its key, and returns its
@@ -63,52 +99,70 @@ type outcome struct {
 // ctx says; that takes milliseconds, or a few times Config.Patience when the
 // database is in trouble.
 func (l *Ledger) Commit(ctx context.Context, command Command) (Result, error) {
-	c := &call{command: command, ctx: ctx, done: make(chan outcome, 1)}
+	c := newCall(ctx, command)
 	if err := l.enqueue(c); err != nil {
 		return Result{}, err
 	}
-	var o outcome
+	if err := c.wait(); err != nil {
+		return Result{}, err
+	}
+	return l.result(ctx, &c.items[0])
+}
+
+// wait waits until the call is finished, or gives it up before it has begun.
+func (c *call) wait() error {
 	select {
-	case o = <-c.done:
-	case <-ctx.Done():
+	case <-c.done:
+	case <-c.ctx.Done():
 		if c.state.CompareAndSwap(waiting, abandoned) {
-			return Result{}, ctx.Err()
+			return c.ctx.Err()
 		}
-		o = <-c.done
+		<-c.done
 	}
-	if o.err != nil {
-		return Result{}, o.err
+	return c.err
+}
+
+// result is what became of a command that didn't fail.
+func (l *Ledger) result(ctx context.Context, it *item) (Result, error) {
+	if it.existing == (executedKey{}) {
+		return Result{Transaction: it.made, Hold: it.hold}, nil
 	}
-	if o.existing == uuid.Nil {
-		return Result{Transaction: o.made}, nil
-	}
-	t, err := l.show(ctx, o.existing)
+	r, err := l.show(ctx, it.existing)
 	if err != nil {
 		// It was executed, but can't be shown now. A retry will show it.
 		return Result{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
-	return Result{Transaction: t, Replayed: !o.own}, nil
+	r.Replayed = !it.own
+	return r, nil
 }
 
-// show reads the transaction that a command has made, with the patience of the
-// committer: it is asked for after a fault, when connections of the pool are
-// dead or silent.
-func (l *Ledger) show(ctx context.Context, transaction uuid.UUID) (Transaction, error) {
+// show reads what a command has made, with the patience of the committer: it is
+// asked for after a fault, when connections of the pool are dead or silent.
+func (l *Ledger) show(ctx context.Context, done executedKey) (Result, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.Patience)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		t, err := l.showOnce(ctx, transaction)
+		r, err := l.showOnce(ctx, done)
 		if err == nil || errors.Is(err, ErrTransactionNotFound) || ctx.Err() != nil {
-			return t, err
+			return r, err
 		}
 		time.Sleep(backoff(attempt))
 	}
 }
 
-func (l *Ledger) showOnce(ctx context.Context, transaction uuid.UUID) (Transaction, error) {
+func (l *Ledger) showOnce(ctx context.Context, done executedKey) (r Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.attemptTimeout())
 	defer cancel()
-	return l.Transaction(ctx, transaction)
+	if done.transaction != uuid.Nil {
+		if r.Transaction, err = l.Transaction(ctx, done.transaction); err != nil {
+			return Result{}, err
+		}
+		if r.Transaction.Kind != KindCapture {
+			return r, nil
+		}
+	}
+	r.Hold, err = l.holdAfter(ctx, done)
+	return r, err
 }
 
 func (l *Ledger) enqueue(c *call) error {

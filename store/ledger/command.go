@@ -4,37 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
+	"time"
 
 	"github.com/google/uuid"
-)
 
-// Errors that Commit returns. Unless it is ErrOutcomeUnknown, this command moved
-// nothing. What an earlier one with the same key did is known only to those errors
-// that come from the books: a refusal by Decide or for funds, and ErrKeyReused. An
-// outcome that was unknown stays so after ErrUnavailable, ErrOverloaded, ErrClosed
-// and the errors of contexts.
-var (
-	// ErrInsufficientFunds says that an account would fall below its floor.
-	ErrInsufficientFunds = errors.New("insufficient funds")
-	// ErrKeyReused says that the key was used for another request.
-	ErrKeyReused = errors.New("idempotency key was used for a different request")
-	// ErrUnbalanced says that postings don't sum to zero for each asset, are
-	// fewer than two, zero, or name an account twice.
-	ErrUnbalanced = errors.New("postings do not balance")
-	// ErrInvalidText says that the note or the details of a transaction can't be
-	// stored: they are not UTF-8, hold a NUL, or the details are not JSON.
-	ErrInvalidText = errors.New("text cannot be stored")
-	// ErrOverloaded says that the queue is full.
-	ErrOverloaded = errors.New("the ledger's queue is full")
-	// ErrOutcomeUnknown says that the command may or may not have been
-	// executed. Committing it again with the same key settles it.
-	ErrOutcomeUnknown = errors.New("it is not known whether the command was executed")
-	// ErrClosed says that the ledger is shutting down.
-	ErrClosed = errors.New("the ledger is closed")
-	// ErrUnavailable says that the database could not be reached or would not
-	// commit; nothing was executed.
-	ErrUnavailable = errors.New("the ledger's database is unavailable")
+	"github.com/tillbook/tillbook/store/audit"
 )
 
 // MaxPostings is the most postings that a transaction can have.
@@ -65,45 +39,97 @@ func Fingerprint(parts ...string) [32]byte {
 	return sha256.Sum256(buf)
 }
 
+// Identity is what makes a request execute at most once: its key, and the
+// fingerprint of what it asks for.
+type Identity struct {
+	Key         Key
+	Fingerprint [32]byte
+}
+
 // Command is one change to the books.
 type Command struct {
 	// Key makes the command execute at most once.
 	Key Key
 	// Fingerprint is of the request that Key stands for.
 	Fingerprint [32]byte
-	// Kind is stored with the transaction.
+	// Kind is stored with the transaction. KindImport wants a Time.
 	Kind Kind
 	// Accounts names every account that Decide may look at or post to. Their
 	// rows are locked, in the order of their ids.
 	Accounts []AccountID
+	// Counted is true if the postings count against the limits of the accounts
+	// and are refused with a LimitError past them.
+	Counted bool
+	// Hold is the hold that Decide may look at or change; zero for none. Its
+	// account must be one of Accounts, whose locks order what is done to it.
+	Hold uuid.UUID
+	// Original is the transaction that Decide gives back; zero for none. All of
+	// its accounts must be among Accounts.
+	Original uuid.UUID
+	// Subject is what the command brings to its end, such as a request for money;
+	// zero for none. What has ended before fails with a ResolvedError.
+	Subject uuid.UUID
+	// Deadline is from when on the command is refused with ErrExpired, by the
+	// database's clock; zero for never.
+	Deadline time.Time
+	// Time is when an import happened.
+	Time time.Time
 	// Decide returns the postings, or an error that refuses the command and
 	// that Commit then returns as it is. It must be pure: it sees only the
 	// locked rows, and it may be called more than once.
 	Decide func(View) (Draft, error)
 }
 
-// Draft is what a command decided to post. The committer checks that it
-// balances and that no account falls below its floor.
+// Draft is what a command decided. The committer checks that the postings
+// balance and that no account falls below its floor.
 type Draft struct {
+	// Postings may be left out only if a hold is changed.
 	Postings []Posting
 	Note     string
 	Details  json.RawMessage
+	// Hold is what is done to the command's hold; nil for nothing.
+	Hold *HoldChange
+	// Refund says that the transaction gives back Command.Original; nil if not.
+	Refund *RefundPart
+	// Outcome is how Command.Subject ended; not zero if there is one.
+	Outcome Outcome
+	// Audit is recorded in the same commit; nil for nothing.
+	Audit *audit.Record
 }
+
+// Outcome says how something ended that can end once. What the numbers mean is
+// up to whoever uses them; they are stored.
+type Outcome int16
 
 // Result is what became of a command.
 type Result struct {
+	// Transaction is zero if the command only changed a hold.
 	Transaction Transaction
+	// Hold is the command's hold right after it; zero if it changed none.
+	Hold Hold
 	// Replayed is true if the key had been executed by an earlier command,
-	// whose transaction this is.
+	// whose result this is.
 	Replayed bool
 }
 
 // View shows a command the rows that it named, as the commands before it in
 // the same batch left them.
 type View struct {
-	batch    *batch
-	accounts []AccountID
+	batch   *batch
+	command *Command
 }
+
+// Now is the batch's time, which transactions made in it carry.
+func (v View) Now() time.Time { return v.batch.now }
+
+// Hold returns the hold that the command named, or false if there is none yet.
+func (v View) Hold() (Hold, bool) {
+	h, ok := v.batch.holds[v.command.Hold]
+	return h, ok
+}
+
+// Refunded returns what was given back of Command.Original so far.
+func (v View) Refunded() Amount { return v.batch.refunded[v.command.Original] }
 
 // Account returns one of the accounts that the command named. Asking for
 // another one is a mistake in the program and panics.

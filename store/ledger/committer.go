@@ -39,12 +39,14 @@ func (c *committer) run() {
 // callers gave up.
 func (c *committer) gather(first *call) {
 	c.calls = c.calls[:0]
+	size := 0
 	for next, ok := first, true; ok; {
 		if next.start() {
 			next.deadline = time.Now().Add(c.l.cfg.Patience)
 			c.calls = append(c.calls, next)
+			size += len(next.items)
 		}
-		if len(c.calls) == cap(c.calls) {
+		if size >= c.l.cfg.MaxBatch {
 			return
 		}
 		select {
@@ -93,8 +95,9 @@ func backoff(attempt int) time.Duration {
 }
 
 // attempt runs calls as one database transaction and finishes them, or returns
-// an error and finishes none. If it passes by locked accounts it returns the calls
-// that need one. It marks the calls that may have been executed without our
+// an error and finishes none. It returns the calls that need an account which it
+// hasn't locked: because it passes by what others have locked, or because that
+// turned out only then. It marks the calls that may have been executed without our
 // hearing of it.
 func (c *committer) attempt(calls []*call, how locking) (stuck []*call, err error) {
 	// Detached from the callers: a cancelled call must not cut a COMMIT short.
@@ -109,19 +112,29 @@ func (c *committer) attempt(calls []*call, how locking) (stuck []*call, err erro
 	}
 	defer conn.Release() // closes the connection if a transaction is still open
 
-	b, err := lock(ctx, conn.Conn(), calls, how)
+	b, err := c.l.lock(ctx, conn.Conn(), calls, how)
 	if err != nil {
 		return nil, err
 	}
 	if how.passBy {
 		calls, stuck = b.divide(calls)
 	}
-	verdicts := b.decideAll(calls)
-	if err := c.write(ctx, conn.Conn(), b, slices.ContainsFunc(verdicts, verdict.isReplay)); err != nil {
+	calls, again := b.decideAll(calls)
+	if err := c.write(ctx, conn.Conn(), b, slices.ContainsFunc(calls, (*call).replays)); err != nil {
 		return nil, err
 	}
-	c.announce(calls, b, verdicts)
-	return stuck, nil
+	c.announce(calls, b)
+	return append(stuck, again...), nil
+}
+
+// replays tells whether any of the call's keys was executed before.
+func (c *call) replays() bool {
+	for i := range c.items {
+		if c.items[i].verdict.replayed {
+			return true
+		}
+	}
+	return false
 }
 
 // write commits what the batch made, if anything, and marks its calls if the
@@ -132,44 +145,58 @@ func (c *committer) attempt(calls []*call, how locking) (stuck []*call, err erro
 // succeeds only after it.
 func (c *committer) write(ctx context.Context, conn *pgx.Conn, b *batch, replays bool) error {
 	switch {
-	case len(b.made) > 0:
+	case !b.empty():
 	case replays:
 		return confirm(ctx, conn)
 	default:
 		_, err := conn.Exec(ctx, rollback)
 		return err
 	}
-	err := write(ctx, conn, b, *c.l.replica.Load())
+	err := c.l.write(ctx, conn, b)
 	if err == nil || definitelyNotCommitted(err) {
 		return err
 	}
 	c.l.stats.lost.Add(1)
 	c.l.feed.lost()
-	for i, call := range b.calls {
-		call.maybeExecuted, call.attempted = true, b.made[i].ID
-	}
+	b.markLost()
 	return err
 }
 
 // announce tells callers and watchers what was committed.
-func (c *committer) announce(calls []*call, b *batch, verdicts []verdict) {
+func (c *committer) announce(calls []*call, b *batch) {
 	c.l.stats.committed(len(b.made))
 	c.l.feed.committed(b)
-	for i, v := range verdicts {
+	for _, call := range calls {
+		c.tell(call, b)
+	}
+}
+
+func (c *committer) tell(call *call, b *batch) {
+	for i := range call.items {
+		it := &call.items[i]
+		v := &it.verdict
 		switch {
-		case v.err != nil:
-			c.l.stats.refused.Add(1)
-			calls[i].finish(outcome{err: v.err})
-		case v.isReplay():
-			own := v.replay == calls[i].attempted
-			if !own {
+		case call.err != nil:
+		case v.err != nil: // of the only command
+			call.err = v.err
+		case v.replayed:
+			it.existing, it.own = v.replay, v.replay.is(it.attempted)
+			if !it.own {
 				c.l.stats.replayed.Add(1)
 			}
-			calls[i].finish(outcome{existing: v.replay, own: own})
 		default:
-			calls[i].finish(outcome{made: b.made[v.made]})
+			if v.made >= 0 {
+				it.made = b.made[v.made].Transaction
+			}
+			if v.operation >= 0 {
+				it.hold = b.operations[v.operation].hold
+			}
 		}
 	}
+	if call.err != nil {
+		c.l.stats.refused.Add(1)
+	}
+	call.finish()
 }
 
 // trace starts the batch's span, linked to the spans of the calls in it.
@@ -197,12 +224,12 @@ func (c *committer) trace(ctx context.Context, calls []*call) (context.Context, 
 func (l *Ledger) giveUp(calls []*call, err error) {
 	l.cfg.Logger.Error("the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
 	for _, call := range calls {
-		if call.maybeExecuted {
+		if call.maybeExecuted() {
 			l.stats.unknown.Add(1)
-			call.finish(outcome{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)})
+			call.fail(fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 			continue
 		}
-		call.finish(outcome{err: fmt.Errorf("%w: %w", whyNot(len(calls), err), err)})
+		call.fail(fmt.Errorf("%w: %w", whyNot(len(calls), err), err))
 	}
 }
 

@@ -1,132 +1,150 @@
 package ledger
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
-
-	"github.com/tillbook/tillbook/store/id"
 )
-
-// batch is the state of the books that the commands of one database
-// transaction see and change: a pure machine between two round trips.
-type batch struct {
-	locked   []lockedAccount // in the order of their ids
-	accounts map[AccountID]*lockedAccount
-	keys     map[Key]executedKey // executed before or by this batch
-	now      time.Time
-	ids      idSequence
-	made     []Transaction // what this batch executes, in order
-	calls    []*call       // whose they are
-}
-
-// lockedAccount is an account whose row is locked. Its CreateTime isn't read.
-type lockedAccount struct {
-	Account
-	place   pgtype.TID // where the row is
-	changed bool
-}
-
-// executedKey is what is known of a key that was executed.
-type executedKey struct {
-	transaction uuid.UUID
-	fingerprint [32]byte
-}
-
-// newBatch starts from the locked accounts and the keys that were found. now is
-// the database's clock; the batch's time lies behind the last entry of every
-// account that it may touch, so that times increase along versions whatever the
-// clock does.
-func newBatch(locked []lockedAccount, keys map[Key]executedKey, now time.Time) *batch {
-	b := &batch{locked: locked, accounts: make(map[AccountID]*lockedAccount, len(locked)), keys: keys, now: now}
-	for i := range locked {
-		a := &locked[i]
-		b.accounts[a.ID] = a
-		if !b.now.After(a.LastTime) {
-			b.now = a.LastTime.Add(time.Microsecond)
-		}
-	}
-	b.ids = newIDSequence(b.now)
-	return b
-}
 
 // verdict is what a batch decided about a command.
 type verdict struct {
-	err    error     // a refusal, or nil
-	replay uuid.UUID // the transaction that executed the key before, or zero
-	made   int       // otherwise: the index into batch.made
+	err       error       // a refusal, or nil
+	lacks     AccountID   // an account that has to be locked as well; 0 for none
+	replayed  bool        // the key was executed before
+	replay    executedKey // by this
+	made      int         // otherwise: the index into batch.made, or -1
+	operation int         // and that into batch.operations, or -1
 }
-
-func (v verdict) isReplay() bool { return v.replay != uuid.Nil }
 
 // divide parts the calls all of whose accounts are locked from the others, on
 // which it notes what they lack.
 func (b *batch) divide(calls []*call) (ready, stuck []*call) {
 	for _, c := range calls {
-		i := slices.IndexFunc(c.command.Accounts, func(a AccountID) bool { return b.accounts[a] == nil })
-		if i < 0 {
+		if c.lacks = b.lacks(c); c.lacks == 0 {
 			ready = append(ready, c)
-			continue
+		} else {
+			stuck = append(stuck, c)
 		}
-		c.lacks = c.command.Accounts[i]
-		stuck = append(stuck, c)
 	}
 	return ready, stuck
 }
 
-// decideAll runs the commands in turn. With their accounts locked and the keys
-// read, it is settled what a lost commit did: a call may have been executed
-// only if its key was found.
-func (b *batch) decideAll(calls []*call) []verdict {
-	verdicts := make([]verdict, len(calls))
-	for i, c := range calls {
-		v := b.decide(&c.command)
-		c.maybeExecuted = v.isReplay()
-		if v.err == nil && !v.isReplay() {
-			b.calls = append(b.calls, c)
+// lacks returns an account of a call that isn't locked, or 0.
+func (b *batch) lacks(c *call) AccountID {
+	for i := range c.items {
+		for _, list := range [2][]AccountID{c.items[i].command.Accounts, c.items[i].extra} {
+			for _, a := range list {
+				if b.accounts[a] == nil {
+					return a
+				}
+			}
 		}
-		verdicts[i] = v
 	}
-	return verdicts
+	return 0
 }
+
+// decideAll runs the calls in turn. With their accounts locked and the keys read,
+// it is settled what a lost commit did: a command may have been executed only if
+// its key was found. It returns those that need an account that isn't locked yet.
+func (b *batch) decideAll(calls []*call) (decided, again []*call) {
+	for _, c := range calls {
+		if lacks := b.decideCall(c); lacks != 0 {
+			c.lacks = lacks
+			again = append(again, c)
+			continue
+		}
+		decided = append(decided, c)
+	}
+	return decided, again
+}
+
+// decideCall decides all commands of a call, or none of them.
+func (b *batch) decideCall(c *call) (lacks AccountID) {
+	c.err = nil
+	for i := range c.items {
+		c.items[i].maybeExecuted = false
+	}
+	if len(c.items) == 1 {
+		return b.decideItem(c, 0)
+	}
+	s := b.save(c.items)
+	for i := range c.items {
+		lacks := b.decideItem(c, i)
+		v := &c.items[i].verdict
+		if lacks == 0 && v.err == nil && v.replayed == c.items[0].verdict.replayed {
+			continue
+		}
+		b.rollback(s)
+		if lacks != 0 {
+			return lacks
+		}
+		if v.err == nil { // one is new and another isn't: this isn't the same request
+			v.err = ErrKeyReused
+		}
+		c.err = &ItemError{Index: i, Err: v.err}
+		return 0
+	}
+	return 0
+}
+
+func (b *batch) decideItem(c *call, i int) (lacks AccountID) {
+	it := &c.items[i]
+	it.verdict = b.decide(&it.command)
+	it.maybeExecuted = it.verdict.replayed
+	if lacks := it.verdict.lacks; lacks != 0 {
+		it.extra = append(it.extra, lacks)
+		return lacks
+	}
+	if at := it.verdict.made; at >= 0 {
+		b.made[at].call, b.made[at].item = c, i
+	}
+	if at := it.verdict.operation; at >= 0 {
+		b.operations[at].call, b.operations[at].item = c, i
+	}
+	return 0
+}
+
+func refusal(err error) verdict { return verdict{err: err, made: -1, operation: -1} }
 
 // decide runs one command against the state that those before it left.
 func (b *batch) decide(c *Command) verdict {
 	if done, ok := b.keys[c.Key]; ok {
 		if done.fingerprint != c.Fingerprint {
-			return verdict{err: ErrKeyReused}
+			return refusal(ErrKeyReused)
 		}
-		return verdict{replay: done.transaction}
+		return verdict{replayed: true, replay: done, made: -1, operation: -1}
 	}
 	for _, a := range c.Accounts {
 		if b.accounts[a] == nil {
-			return verdict{err: fmt.Errorf("%w: number %d", ErrAccountNotFound, a)}
+			return refusal(fmt.Errorf("%w: number %d", ErrAccountNotFound, a))
 		}
 	}
-	draft, err := callDecide(c, View{batch: b, accounts: c.Accounts})
-	if err != nil {
-		return verdict{err: err}
+	if ended, ok := b.resolved[c.Subject]; ok {
+		return refusal(&ended)
 	}
-	entries, err := b.check(c, draft.Postings)
+	if !c.Deadline.IsZero() && !b.now.Before(c.Deadline) {
+		return refusal(ErrExpired)
+	}
+	draft, err := callDecide(c, View{batch: b, command: c})
 	if err != nil {
-		return verdict{err: err}
+		return refusal(err)
 	}
 	if err := checkText(&draft); err != nil {
-		return verdict{err: err}
+		return refusal(err)
 	}
-	b.apply(entries)
-	t := Transaction{
-		ID: b.ids.next(), Kind: c.Kind, CreateTime: b.now,
-		Note: draft.Note, Details: draft.Details, Entries: entries,
+	change, err := b.check(c, &draft)
+	if err != nil {
+		return refusal(err)
 	}
-	b.keys[c.Key] = executedKey{transaction: t.ID, fingerprint: c.Fingerprint}
-	b.made = append(b.made, t)
-	return verdict{made: len(b.made) - 1}
+	debts, lacks := b.debts(change.entries)
+	if lacks != 0 {
+		return verdict{lacks: lacks, made: -1, operation: -1}
+	}
+	v := b.apply(c, &draft, change)
+	b.repay(debts, v)
+	return v
 }
 
 // callDecide keeps a panicking command from taking its neighbours with it.
@@ -139,101 +157,93 @@ func callDecide(c *Command, v View) (d Draft, err error) {
 	return c.Decide(v)
 }
 
-// check turns postings into entries without changing anything. It holds what
-// must be true of every transaction: at least two postings, none zero, each in
-// an account of its own that the command named, balanced per asset, in range,
-// and no account taken below its floor.
-func (b *batch) check(c *Command, postings []Posting) ([]Entry, error) {
-	if len(postings) < 2 || len(postings) > MaxPostings {
-		return nil, fmt.Errorf("%w: %d postings", ErrUnbalanced, len(postings))
+// apply makes what was checked part of the batch's state.
+func (b *batch) apply(c *Command, d *Draft, ch *change) verdict {
+	v := verdict{made: -1, operation: -1}
+	done := executedKey{fingerprint: c.Fingerprint}
+	counted := len(ch.counted) > 0
+	for _, u := range ch.counted {
+		u.account.meter = meter{usage: u.usage, parsed: true, changed: true}
+		u.account.more = true
 	}
-	entries := make([]Entry, len(postings))
-	for i, p := range postings {
-		a := View{batch: b, accounts: c.Accounts}.named(p.Account)
-		if a == nil {
-			return nil, fmt.Errorf("posting to account %d, which the command did not name", p.Account)
+	if len(ch.entries) > 0 {
+		t := Transaction{
+			ID: b.ids.next(), Kind: c.Kind, CreateTime: ch.time, Counted: counted,
+			Note: d.Note, Details: d.Details, Entries: ch.entries,
 		}
-		for _, e := range entries[:i] {
-			if e.Account == p.Account {
-				return nil, fmt.Errorf("%w: %s appears twice", ErrUnbalanced, a.Code)
-			}
-		}
-		if p.Amount.IsZero() {
-			return nil, fmt.Errorf("%w: zero amount for %s", ErrUnbalanced, a.Code)
-		}
-		after, err := a.Balance.Add(p.Amount)
-		if err != nil {
-			return nil, err
-		}
-		if p.Amount.Sign() < 0 && a.Floor != nil {
-			available, err := after.Sub(a.Held)
-			if err != nil || available.Cmp(*a.Floor) < 0 {
-				return nil, ErrInsufficientFunds
-			}
-		}
-		entries[i] = Entry{
-			Account: a.ID, Code: a.Code, Asset: a.Asset,
-			Version: a.Version + 1, Amount: p.Amount, Balance: after,
+		done.transaction = t.ID
+		b.post(ch.entries, ch.time)
+		b.made = append(b.made, made{Transaction: t, key: c.Key, fingerprint: c.Fingerprint})
+		v.made = len(b.made) - 1
+	}
+	if ch.operation != nil {
+		b.applyHold(c, ch, v.made)
+		v.operation = len(b.operations) - 1
+		if v.made < 0 {
+			done.hold, done.position = ch.operation.hold.ID, ch.operation.hold.operations
 		}
 	}
-	return entries, checkBalanced(entries)
+	if d.Refund != nil {
+		for _, link := range d.Refund.debts {
+			a := b.accounts[link.account]
+			a.receivable, a.more = link.receivable, true
+		}
+		b.applyRefund(c, d.Refund, done.transaction)
+	}
+	if c.Subject != uuid.Nil {
+		if b.resolved == nil {
+			b.resolved = make(map[uuid.UUID]ResolvedError)
+		}
+		b.resolved[c.Subject] = ResolvedError{Outcome: d.Outcome, Transaction: done.transaction}
+		b.resolutions = append(b.resolutions, resolutionRow{c.Subject, done.transaction, d.Outcome})
+	}
+	if d.Audit != nil {
+		b.audits = append(b.audits, *d.Audit)
+	}
+	b.keys[c.Key] = done
+	return v
 }
 
-// checkBalanced tells whether entries sum to zero for each asset.
-func checkBalanced(entries []Entry) error {
-	for i, e := range entries {
-		first, sum := true, Amount{}
-		for j, other := range entries {
-			if other.Asset != e.Asset {
-				continue
-			}
-			first = first && j >= i
-			var err error
-			if sum, err = sum.Add(other.Amount); err != nil {
-				return err
-			}
-		}
-		if first && !sum.IsZero() {
-			return fmt.Errorf("%w: off by %s", ErrUnbalanced, sum)
-		}
-	}
-	return nil
-}
-
-func (b *batch) apply(entries []Entry) {
+// post enters entries into their accounts.
+func (b *batch) post(entries []Entry, at time.Time) {
 	for _, e := range entries {
 		a := b.accounts[e.Account]
-		a.Balance, a.Version, a.LastTime, a.changed = e.Balance, e.Version, b.now, true
+		a.Balance, a.Version, a.LastTime, a.changed = e.Balance, e.Version, at, true
 	}
+}
+
+func (b *batch) applyHold(c *Command, ch *change, made int) {
+	op := *ch.operation
+	op.at, op.key, op.fingerp = made, c.Key, c.Fingerprint
+	a := b.accounts[op.hold.Account]
+	a.Held, a.more = ch.held, true
+	if b.holds == nil {
+		b.holds = make(map[uuid.UUID]Hold)
+	}
+	b.holds[op.hold.ID] = op.hold
+	b.operations = append(b.operations, op)
+}
+
+func (b *batch) applyRefund(c *Command, r *RefundPart, transaction uuid.UUID) {
+	row := refundRow{
+		transaction: transaction, original: c.Original, amount: r.Amount,
+		outgoing: r.OutgoingTime, incoming: r.IncomingTime,
+	}
+	if r.Last {
+		row.number = 1
+	}
+	sum, err := b.refunded[c.Original].Add(r.Amount)
+	if err != nil {
+		panic("ledger: refunds exceed 38 digits") // they are at most the original
+	}
+	b.setRefunded(c.Original, sum)
+	b.refunds = append(b.refunds, row)
 }
 
 // named returns a locked account if the command named it.
 func (v View) named(account AccountID) *lockedAccount {
-	for _, named := range v.accounts {
-		if named == account {
-			return v.batch.accounts[account]
-		}
+	if slices.Contains(v.command.Accounts, account) {
+		return v.batch.accounts[account]
 	}
 	return nil
-}
-
-// idSequence hands out the consecutive ids of one batch: they share time and a
-// random tag of 48 bits, so that no other batch's ids lie between them.
-type idSequence struct {
-	ms   int64
-	tag  uint16 // 14 bits
-	tail uint64 // 34 random bits, then the 16-bit position
-}
-
-func newIDSequence(now time.Time) idSequence {
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails; it aborts the process instead
-	bits := binary.BigEndian.Uint64(random[:])
-	return idSequence{ms: now.UnixMilli(), tag: uint16(bits >> 50), tail: bits & (1<<34 - 1) << 16}
-}
-
-func (s *idSequence) next() uuid.UUID {
-	u := id.Compose(s.ms, s.tag, s.tail)
-	s.tail++
-	return u
 }

@@ -150,16 +150,16 @@ func TestAKeyIsReplayedWithinItsBatchAndRefusedForAnotherRequest(t *testing.T) {
 	b := testBatch()
 	earlier := executedKey{transaction: uuid.New(), fingerprint: Fingerprint("earlier")}
 	b.keys[NewKey("test", "earlier")] = earlier
-	if v := b.decide(testCommand("earlier", move(3, 4, 1)...)); v.err != nil || v.replay != earlier.transaction {
+	if v := b.decide(testCommand("earlier", move(3, 4, 1)...)); v.err != nil || v.replay != earlier {
 		t.Errorf("a key executed by an earlier batch: %+v", v)
 	}
 	first := b.decide(testCommand("k", move(3, 4, 70)...))
-	if first.err != nil || first.replay != uuid.Nil {
+	if first.err != nil || first.replayed {
 		t.Fatalf("first use: %+v", first)
 	}
 	again := testCommand("k", move(3, 4, 70)...)
 	again.Decide = func(View) (Draft, error) { t.Error("an executed command was decided again"); return Draft{}, nil }
-	if v := b.decide(again); v.err != nil || v.replay != b.made[first.made].ID {
+	if v := b.decide(again); v.err != nil || v.replay.transaction != b.made[first.made].ID {
 		t.Errorf("second use: %+v, want a replay of %s", v, b.made[first.made].ID)
 	}
 	again.Fingerprint = Fingerprint("another request")
@@ -180,7 +180,7 @@ func TestARefusedKeyMayBeTriedAgain(t *testing.T) {
 	if err := b.decide(testCommand("fund", move(2, 5, 10)...)).err; err != nil {
 		t.Fatal(err)
 	}
-	if v := b.decide(c); v.err != nil || v.replay != uuid.Nil {
+	if v := b.decide(c); v.err != nil || v.replayed {
 		t.Errorf("once it is funded: %+v", v)
 	}
 }

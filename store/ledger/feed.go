@@ -122,7 +122,7 @@ func (f *feed) committed(b *batch) {
 	}
 	codes := make([]string, 0, len(b.accounts))
 	for _, a := range b.accounts {
-		if a.changed {
+		if a.changed || a.more {
 			codes = append(codes, a.Code)
 		}
 	}

@@ -33,7 +33,8 @@ const (
 SELECT h.xmin, e.type, e.subject, e.payload
   FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) h
   LEFT JOIN events e ON e.xid >= $1 AND e.xid < h.xmin
-       AND NOT (e.type = 'ledger.committed' AND e.payload ->> 'replica' = $2)
+       AND e.type IN ('ledger.committed', 'ledger.held', 'account.opened')
+       AND e.payload ->> 'replica' IS DISTINCT FROM $2
  ORDER BY e.xid, e.id`
 
 	// Every account with an entry in one of the batches, each once.
@@ -81,7 +82,7 @@ func (f *follower) poll(ctx context.Context, replica uuid.UUID, changed func(cod
 	return nil
 }
 
-func (f *follower) read(ctx context.Context, replica uuid.UUID) (horizon int64, opened []string, batches []committed, err error) {
+func (f *follower) read(ctx context.Context, replica uuid.UUID) (horizon int64, codes []string, batches []committed, err error) {
 	rows, err := f.pool.Query(ctx, selectEvents, f.next, replica.String())
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("reading events: %w", err)
@@ -96,7 +97,13 @@ func (f *follower) read(ctx context.Context, replica uuid.UUID) (horizon int64, 
 		switch {
 		case kind == nil: // nothing new
 		case *kind == "account.opened":
-			opened = append(opened, *subject)
+			codes = append(codes, *subject)
+		case *kind == "ledger.held":
+			var h held
+			if err := json.Unmarshal(payload, &h); err != nil {
+				return 0, nil, nil, fmt.Errorf("reading a ledger.held event: %w", err)
+			}
+			codes = append(codes, h.Codes...)
 		case *kind == "ledger.committed":
 			var c committed
 			if err := json.Unmarshal(payload, &c); err != nil {
@@ -108,7 +115,7 @@ func (f *follower) read(ctx context.Context, replica uuid.UUID) (horizon int64, 
 	if err := rows.Err(); err != nil {
 		return 0, nil, nil, fmt.Errorf("reading events: %w", err)
 	}
-	return horizon, opened, batches, nil
+	return horizon, codes, batches, nil
 }
 
 func (f *follower) touched(ctx context.Context, batches []committed) ([]string, error) {

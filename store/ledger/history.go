@@ -206,7 +206,7 @@ func (l *Ledger) Transaction(ctx context.Context, id uuid.UUID) (Transaction, er
 }
 
 const selectTransactions = `
-SELECT t.id, t.kind, t.create_time, coalesce(t.note, ''), t.details,
+SELECT t.id, t.kind, t.create_time, coalesce(t.note, ''), t.details, coalesce(t.counted, false),
        e.account_id, a.code, a.asset_id, e.version, e.amount, e.balance
   FROM transactions t
  CROSS JOIN LATERAL (
@@ -237,7 +237,7 @@ func (l *Ledger) transactions(ctx context.Context, places []place) (map[uuid.UUI
 	for rows.Next() {
 		var t Transaction
 		var e Entry
-		err := rows.Scan(&t.ID, &t.Kind, &t.CreateTime, &t.Note, &t.Details,
+		err := rows.Scan(&t.ID, &t.Kind, &t.CreateTime, &t.Note, &t.Details, &t.Counted,
 			&e.Account, &e.Code, &e.Asset, &e.Version, &e.Amount, &e.Balance)
 		if err != nil {
 			return nil, fmt.Errorf("reading transactions: %w", err)

@@ -35,6 +35,9 @@ type Config struct {
 	// PollInterval is how often other replicas' commits are looked for while
 	// anybody watches. Default 50 ms.
 	PollInterval time.Duration
+	// ExpireInterval is how often holds are looked for whose time is over.
+	// Default 500 ms.
+	ExpireInterval time.Duration
 	// TracerProvider makes a span for each batch, linked to the calls in it.
 	// Default: nothing is traced.
 	TracerProvider trace.TracerProvider
@@ -50,6 +53,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Patience, 8*time.Second)
 	setDefault(&c.CacheSize, 200_000)
 	setDefault(&c.PollInterval, 50*time.Millisecond)
+	setDefault(&c.ExpireInterval, 500*time.Millisecond)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -83,6 +87,7 @@ type Ledger struct {
 	replica atomic.Pointer[uuid.UUID] // tells this ledger's commits from others' in the events
 	assets  assets
 	refs    *lru.Cache[string, accountRef]
+	rules   atomic.Pointer[rules] // as the last batch that needed them read them
 	feed    *feed
 	stats   stats
 	tracer  trace.Tracer // nil if nothing is traced
@@ -132,6 +137,7 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 			cfg.Logger.Warn("the ledger begins with a cold cache", "error", err)
 		}
 	})
+	l.others.Go(func() { l.expire(ctx) })
 	l.others.Go(func() { newCommitter(l).attend() })
 	for range cfg.Committers {
 		l.committers.Go(func() { newCommitter(l).run() })

@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// timeOrInfinity scans a timestamptz whose '-infinity' means "never": it
-// becomes the zero time.
+// timeOrInfinity is a timestamptz whose '-infinity' means "never", for which the
+// zero time stands.
 type timeOrInfinity time.Time
 
 // ScanTimestamptz implements pgtype.TimestamptzScanner.
@@ -17,4 +17,12 @@ func (t *timeOrInfinity) ScanTimestamptz(v pgtype.Timestamptz) error {
 		*t = timeOrInfinity(v.Time)
 	}
 	return nil
+}
+
+// TimestamptzValue implements pgtype.TimestamptzValuer.
+func (t timeOrInfinity) TimestamptzValue() (pgtype.Timestamptz, error) {
+	if time.Time(t).IsZero() {
+		return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}, nil
+	}
+	return pgtype.Timestamptz{Time: time.Time(t), Valid: true}, nil
 }

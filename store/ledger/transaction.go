@@ -16,12 +16,22 @@ const (
 	KindTransfer   Kind = 1 // one user paid another
 	KindFunding    Kind = 2 // money came in from outside
 	KindAdjustment Kind = 3 // an operator corrected something
+	KindCapture    Kind = 4 // money that was held went to whom it was held for
+	KindRefund     Kind = 5 // who received gave back
+	KindReversal   Kind = 6 // an operator undid something
+	KindRepayment  Kind = 7 // a debt was paid from what came in
+	KindImport     Kind = 8 // it happened in another system, before
 )
 
 var kindNames = map[Kind]string{
 	KindTransfer:   "transfer",
 	KindFunding:    "funding",
 	KindAdjustment: "adjustment",
+	KindCapture:    "capture",
+	KindRefund:     "refund",
+	KindReversal:   "reversal",
+	KindRepayment:  "repayment",
+	KindImport:     "import",
 }
 
 // String returns the kind's name, such as "transfer".
@@ -56,6 +66,7 @@ type Transaction struct {
 	Note       string
 	Details    json.RawMessage // nil or a JSON value
 	Entries    []Entry         // in the order of the postings
+	Counted    bool            // whether counters of limits counted it
 }
 
 // EntryOf returns the transaction's entry in an account.

@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/store/id"
+)
+
+// Errors of holds.
+var (
+	// ErrHoldNotFound says that there is no hold with this id.
+	ErrHoldNotFound = errors.New("hold not found")
+	// ErrHoldExpired says that the hold's time is over.
+	ErrHoldExpired = errors.New("the hold has expired")
+	// ErrHoldClosed says that the hold was captured to its end or voided.
+	ErrHoldClosed = errors.New("the hold is closed")
+	// ErrHoldExceeded says that more was to be captured than the hold allows.
+	ErrHoldExceeded = errors.New("the capture exceeds the hold")
+	// ErrExpireTime says that a hold must end in the future, and within
+	// MaxHoldLife.
+	ErrExpireTime = errors.New("the hold's expiry is not in the future or too far away")
+	// ErrUnbounded says that an account without a floor can't have holds: there is
+	// no end to what it has available.
+	ErrUnbounded = errors.New("the account has no floor")
+)
+
+// MaxHoldLife is how far away the expiry of a hold may lie.
+const MaxHoldLife = 366 * 24 * time.Hour
+
+// HoldState says where a hold is in its life. The numbers are stored.
+type HoldState int16
+
+// The states of a hold. All but the first are final.
+const (
+	HoldOpen     HoldState = 1
+	HoldCaptured HoldState = 2
+	HoldVoided   HoldState = 3
+	HoldExpired  HoldState = 4
+)
+
+// Hold is money set aside in an account for a payment to come.
+type Hold struct {
+	ID         uuid.UUID
+	Account    AccountID
+	Code       string // the account's code
+	Asset      AssetID
+	Amount     Amount // what was authorized in all
+	Captured   Amount // what of it, or beyond it, was captured
+	ExcessBPS  int    // by how many hundredths of a percent captures may exceed Amount
+	State      HoldState
+	Reference  string
+	CreateTime time.Time
+	ExpireTime time.Time
+	CloseTime  time.Time // zero while it is open
+
+	operations int32 // how many there were
+}
+
+// Remaining returns what the hold still keeps from being spent.
+func (h *Hold) Remaining() Amount {
+	rest, err := h.Amount.Sub(h.Captured)
+	if h.State != HoldOpen || err != nil || rest.Sign() < 0 {
+		return Amount{}
+	}
+	return rest
+}
+
+// Capturable returns the most that can still be captured, the permitted excess
+// included. Beyond what remains, it takes available funds too.
+func (h *Hold) Capturable() Amount {
+	if h.State != HoldOpen {
+		return Amount{}
+	}
+	most := maxAmountValue
+	if excess, err := h.Amount.BasisPoints(h.ExcessBPS); err == nil {
+		if sum, err := h.Amount.Add(excess); err == nil {
+			most = sum
+		}
+	}
+	rest, err := most.Sub(h.Captured)
+	if err != nil {
+		return Amount{}
+	}
+	return rest
+}
+
+// HoldOperation is something that is done to a hold. The numbers are stored.
+type HoldOperation int16
+
+// The operations on holds.
+const (
+	HoldCreate   HoldOperation = 1
+	HoldIncrease HoldOperation = 2
+	HoldCapture  HoldOperation = 3
+	HoldVoid     HoldOperation = 4
+	HoldExpire   HoldOperation = 5
+)
+
+// HoldChange is a decision on a hold.
+type HoldChange struct {
+	Operation HoldOperation
+	After     Hold // the hold as it is to be
+}
+
+// NewHold says what to hold.
+type NewHold struct {
+	Account    AccountID
+	Amount     Amount // more than zero
+	ExcessBPS  int    // 0 to 10,000
+	Reference  string // who holds and what for
+	ExpireTime time.Time
+}
+
+// CreateHold sets money aside: it is no longer available at once. It fails with
+// ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded.
+func (l *Ledger) CreateHold(ctx context.Context, who Identity, h NewHold) (Result, error) {
+	return l.Commit(ctx, HoldCommand(who, h))
+}
+
+// HoldCommand is the command behind CreateHold.
+func HoldCommand(who Identity, h NewHold) Command {
+	hold := Hold{
+		ID: id.New(), Account: h.Account, Amount: h.Amount, ExcessBPS: h.ExcessBPS,
+		State: HoldOpen, Reference: h.Reference, ExpireTime: h.ExpireTime.Truncate(time.Microsecond),
+	}
+	return Command{
+		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{h.Account}, Hold: hold.ID, Counted: true,
+		Decide: func(v View) (Draft, error) { return createHold(v, hold) },
+	}
+}
+
+// IncreaseHold adds to an open hold, as an incremental authorization. It fails
+// as CreateHold and CaptureHold do.
+func (l *Ledger) IncreaseHold(ctx context.Context, who Identity, hold uuid.UUID, by Amount) (Result, error) {
+	return l.changeHold(ctx, who, hold, func(v View) (Draft, error) { return increaseHold(v, by) })
+}
+
+// VoidHold gives back what remains of a hold. It fails with ErrHoldNotFound,
+// ErrHoldClosed or ErrHoldExpired.
+func (l *Ledger) VoidHold(ctx context.Context, who Identity, hold uuid.UUID) (Result, error) {
+	return l.changeHold(ctx, who, hold, voidHold)
+}
+
+// changeHold runs a decision that moves no money.
+func (l *Ledger) changeHold(ctx context.Context, who Identity, hold uuid.UUID, decide func(View) (Draft, error)) (Result, error) {
+	h, err := l.Hold(ctx, hold)
+	if err != nil {
+		return Result{}, err
+	}
+	return l.Commit(ctx, Command{
+		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{h.Account}, Hold: hold, Counted: true,
+		Decide: decide,
+	})
+}
+
+// Capture says what to take from a hold.
+type Capture struct {
+	Hold uuid.UUID
+	// Credits say where the money goes; their sum is what is captured. Each is
+	// more than zero.
+	Credits []Posting
+	// Final gives back what remains, and closes the hold.
+	Final   bool
+	Note    string
+	Details json.RawMessage
+}
+
+// CaptureHold moves money that was held. A hold can be captured in several parts,
+// and beyond its amount as far as its excess allows and there are funds. It
+// fails with ErrHoldNotFound, ErrHoldExpired, ErrHoldClosed, ErrHoldExceeded,
+// ErrInsufficientFunds or a LimitError.
+func (l *Ledger) CaptureHold(ctx context.Context, who Identity, c Capture) (Result, error) {
+	h, err := l.Hold(ctx, c.Hold)
+	if err != nil {
+		return Result{}, err
+	}
+	return l.Commit(ctx, CaptureCommand(who, h.Account, c))
+}
+
+// CaptureCommand is the command behind CaptureHold, for who knows the hold's
+// account.
+func CaptureCommand(who Identity, account AccountID, c Capture) Command {
+	accounts := []AccountID{account}
+	for _, p := range c.Credits {
+		accounts = append(accounts, p.Account)
+	}
+	return Command{
+		Key: who.Key, Fingerprint: who.Fingerprint, Kind: KindCapture, Accounts: accounts, Hold: c.Hold, Counted: true,
+		Decide: func(v View) (Draft, error) { return captureHold(v, c) },
+	}
+}
