@@ -51,7 +51,14 @@ type VerifyOptions struct {
 //   - account_balance, account_version, account_time: the account's row says what
 //     its entries do;
 //   - account_floor: nothing is below its floor;
-//   - account_held: what is held is accounted for;
+//   - account_held: what an account has held is the sum of its open holds;
+//   - hold_history: every hold is where its operations, numbered without gaps, led
+//     it;
+//   - hold_capture: what was captured of holds is what captures took;
+//   - refund_sum: nothing is given back more than once, or without an original;
+//   - account_usage: the counters of limits counted what moved;
+//   - account_tier: accounts have the tier of their owner;
+//   - receivable: nobody owes less than nothing;
 //   - asset_sum: every asset sums to zero over all accounts;
 //   - entry_orphan: every entry has its account and its transaction.
 //
@@ -85,7 +92,7 @@ func (v *verifier) run() error {
 		return err
 	}
 	v.total = v.report.Accounts + v.report.Transactions
-	for _, check := range []func() error{v.assets, v.accounts, v.transactions, v.orphans} {
+	for _, check := range []func() error{v.assets, v.accounts, v.transactions, v.holds, v.orphans} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -142,8 +149,10 @@ func (v *verifier) accounts() error {
 		if n == int64(v.options.ChunkSize) {
 			end = *high
 		}
-		if err := v.collect(verifyAccounts, low, end); err != nil {
-			return err
+		for _, check := range []string{verifyAccounts, verifyHeld, verifyUsage, verifyTiers} {
+			if err := v.collect(check, low, end); err != nil {
+				return err
+			}
 		}
 		v.advance(n)
 		if end == math.MaxInt64 || v.full() {
@@ -165,8 +174,10 @@ SELECT (array_agg(id ORDER BY id DESC))[1], count(*), coalesce(sum(more), 0)
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := v.collect(verifyTransactions, low, *high); err != nil {
-			return err
+		for _, check := range []string{verifyTransactions, verifyCaptures, verifyRefunds} {
+			if err := v.collect(check, low, *high); err != nil {
+				return err
+			}
 		}
 		v.report.Entries += 2*n + more
 		v.advance(n)
@@ -174,6 +185,30 @@ SELECT (array_agg(id ORDER BY id DESC))[1], count(*), coalesce(sum(more), 0)
 			return nil
 		}
 		low = *high
+	}
+}
+
+// holds checks the holds with their operations, a range of ids at a time. The
+// first range begins below all ids, the last one has no end, so that operations
+// of holds that don't exist are found too.
+func (v *verifier) holds() error {
+	low := uuid.Nil
+	for {
+		high, n := uuid.Max, 0
+		err := v.tx.QueryRow(v.ctx, `
+SELECT coalesce((array_agg(id ORDER BY id DESC))[1], $3), count(*)
+  FROM (SELECT id FROM holds WHERE id > $1 ORDER BY id LIMIT $2) h`,
+			low, v.options.ChunkSize, uuid.Max).Scan(&high, &n)
+		if err != nil {
+			return err
+		}
+		if n < v.options.ChunkSize {
+			high = uuid.Max
+		}
+		if err := v.collect(verifyHolds, low, high); err != nil || high == uuid.Max || v.full() {
+			return err
+		}
+		low = high
 	}
 }
 
