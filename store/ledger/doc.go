@@ -48,6 +48,39 @@
 // doesn't tell that, so an earlier result is given again only once a later
 // commit is known to have reached the standby.
 //
+// Several commands can also be one, executed together or not at all
+// ([Ledger.CommitAll]): the batch's state is put back to where it was before the
+// first of them when one is refused.
+//
+// # What else a payment needs
+//
+// Beside its accounts a command may name a hold, a transaction that it gives
+// back, or something that it brings to its end. None of these has a lock of its
+// own. Whatever changes a hold also locks the hold's account, and whatever gives
+// back a transaction locks its accounts; so it is enough to read them once the
+// accounts are locked, in the same round trip.
+//
+// A [Hold] sets money aside. Its row is also the job that expires it: a hold that
+// is open and due is found by whichever replica looks first, and nothing can be
+// done with it from that moment on, found or not.
+//
+// Limits ([Rule]) are checked against counters in the account's row, which is
+// locked anyway, so no burst on any number of replicas can pass one and none
+// waits for a lock more. A counter stands for a window (outgoing per day in
+// Jakarta), not for a rule: several rules share it, and a new rule finds what was
+// counted. It knows since when it counts; what is given back of something older
+// isn't given back to it. Held money counts when it is held. Replicas remember the
+// rules and, with each batch that needs them, read whether they have changed.
+//
+// Refunds ([Refund]) give back a transaction, in parts, and never more than it
+// was. If an operator insists although the money is gone, the receiver's account
+// gets a receivable: an account below zero that says what is owed. What comes in
+// later repays it first, by a transaction of its own in the same batch.
+//
+// Imports carry the time when they happened elsewhere. It must lie behind the
+// newest entry of each of their accounts, so that times still never decrease
+// along an account's versions.
+//
 // # What follows the books
 //
 // Each commit leaves one row in the table events that says which transactions

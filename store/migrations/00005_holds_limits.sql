@@ -139,7 +139,7 @@ CREATE INDEX refunds_original ON refunds (original_id);
 GRANT SELECT, INSERT ON refunds TO tillbook_app;
 
 COMMENT ON COLUMN refunds.amount IS 'What of the original''s first entry it gave back.';
-COMMENT ON COLUMN refunds.outgoing_time IS 'Since when the original counts as outgoing: counters that began later get nothing back; -infinity if it never counted.';
+COMMENT ON COLUMN refunds.outgoing_time IS 'Since when the original counts as outgoing: counters that began later get nothing back. In the year 1 if it never counted.';
 COMMENT ON COLUMN refunds.counted_number IS '1 if it gave back the last of the original, which then no longer counts as one.';
 
 -- How something ended that can end only once, such as a request for money: the
