@@ -85,6 +85,42 @@ const (
 	ReasonAccountNotFound Reason = "ACCOUNT_NOT_FOUND"
 	// ReasonAccountAssetMismatch means that the account holds another asset.
 	ReasonAccountAssetMismatch Reason = "ACCOUNT_ASSET_MISMATCH"
+	// ReasonHoldExpired means that the hold's time is over.
+	ReasonHoldExpired Reason = "HOLD_EXPIRED"
+	// ReasonHoldClosed means that the hold was captured to its end or voided.
+	ReasonHoldClosed Reason = "HOLD_CLOSED"
+	// ReasonHoldExceeded means a capture of more than the hold allows.
+	ReasonHoldExceeded Reason = "HOLD_EXCEEDED"
+	// ReasonExpireTimeInvalid means an expiry in the past or too far away.
+	ReasonExpireTimeInvalid Reason = "EXPIRE_TIME_INVALID"
+	// ReasonAccountUnbounded means that the account has no floor and so no holds.
+	ReasonAccountUnbounded Reason = "ACCOUNT_UNBOUNDED"
+	// ReasonNotRefundable means a transaction that can't be given back like this.
+	ReasonNotRefundable Reason = "NOT_REFUNDABLE"
+	// ReasonRefundExceeded means giving back more than is left.
+	ReasonRefundExceeded Reason = "REFUND_EXCEEDED"
+	// ReasonLimitExceeded means that a limit stands in the way; the error's
+	// Metadata says which.
+	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
+	// ReasonRecipientLimitExceeded means that a limit of the other side does.
+	ReasonRecipientLimitExceeded Reason = "RECIPIENT_LIMIT_EXCEEDED"
+	// ReasonImportTimeInvalid means an import that is out of the order of time.
+	ReasonImportTimeInvalid Reason = "IMPORT_TIME_INVALID"
+	// ReasonImportSequenceInvalid means an import that leaves out items.
+	ReasonImportSequenceInvalid Reason = "IMPORT_SEQUENCE_INVALID"
+	// ReasonPaymentRequestExpired means a request for money that nobody paid in
+	// time.
+	ReasonPaymentRequestExpired Reason = "PAYMENT_REQUEST_EXPIRED"
+	// ReasonPaymentRequestClosed means one that was paid, declined or canceled.
+	ReasonPaymentRequestClosed Reason = "PAYMENT_REQUEST_CLOSED"
+	// ReasonTooManyPaymentRequests means that too many of them are open.
+	ReasonTooManyPaymentRequests Reason = "TOO_MANY_PAYMENT_REQUESTS"
+	// ReasonNotSealedYet means that the log doesn't have the transaction yet.
+	ReasonNotSealedYet Reason = "NOT_SEALED_YET"
+	// ReasonStatementFormatUnsupported means that the format can't show the asset.
+	ReasonStatementFormatUnsupported Reason = "STATEMENT_FORMAT_UNSUPPORTED"
+	// ReasonUserHasFunds means that a user still has money, holds or debts.
+	ReasonUserHasFunds Reason = "USER_HAS_FUNDS"
 )
 
 // Reasons of calls that register people and sign them in.

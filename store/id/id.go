@@ -23,6 +23,10 @@ const (
 	Transaction Prefix = "txn"
 	Operator    Prefix = "opr"
 	Key         Prefix = "key"
+	Hold        Prefix = "hld"
+	Request     Prefix = "prq"
+	Limit       Prefix = "lim"
+	Audit       Prefix = "aud"
 )
 
 // ErrInvalid says that a string is not an id of the kind that was asked for.
@@ -84,7 +88,12 @@ func Compose(ms int64, seq uint16, tail uint64) uuid.UUID {
 // Format writes an id for people and clients, such as "usr_06b0q7…".
 func Format(p Prefix, u uuid.UUID) string {
 	var b [64]byte
-	out := append(b[:0], p...)
+	return string(Append(b[:0], p, u))
+}
+
+// Append appends what Format returns to out.
+func Append(out []byte, p Prefix, u uuid.UUID) []byte {
+	out = append(out, p...)
 	out = append(out, '_')
 	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
 	// 128 bits are 25 characters of five bits and, in front, one of three.
@@ -101,7 +110,7 @@ func Format(p Prefix, u uuid.UUID) string {
 		}
 		out = append(out, alphabet[v&31])
 	}
-	return string(out)
+	return out
 }
 
 // Parse reads what Format wrote. It accepts only the one form that Format

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/tillbook/tillbook/store/canonical"
 )
 
 // checkText refuses notes and details that PostgreSQL would refuse, before they
@@ -22,6 +24,9 @@ func checkText(d *Draft) error {
 	}
 	if !utf8.Valid(d.Details) || !json.Valid(d.Details) || !validEscapes(d.Details) {
 		return fmt.Errorf("%w: the details are not JSON in UTF-8 or have an impossible character", ErrInvalidText)
+	}
+	if _, err := canonical.JSON(nil, d.Details); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidText, err)
 	}
 	return nil
 }

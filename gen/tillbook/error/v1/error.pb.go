@@ -94,6 +94,45 @@ const (
 	ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND ErrorReason = 111
 	// The account holds another asset than the posting says.
 	ErrorReason_ERROR_REASON_ACCOUNT_ASSET_MISMATCH ErrorReason = 112
+	// The hold's time is over; nothing of it can be captured any more.
+	ErrorReason_ERROR_REASON_HOLD_EXPIRED ErrorReason = 113
+	// The hold was captured to its end or voided.
+	ErrorReason_ERROR_REASON_HOLD_CLOSED ErrorReason = 114
+	// More was to be captured than the hold, with its excess, allows.
+	ErrorReason_ERROR_REASON_HOLD_EXCEEDED ErrorReason = 115
+	// The expiry is not in the future, or too far away.
+	ErrorReason_ERROR_REASON_EXPIRE_TIME_INVALID ErrorReason = 116
+	// The account has no floor, so nothing can be held in it.
+	ErrorReason_ERROR_REASON_ACCOUNT_UNBOUNDED ErrorReason = 117
+	// The transaction can't be given back, or only as a whole: it is itself a
+	// refund, a reversal or a repayment, or has more than two entries.
+	ErrorReason_ERROR_REASON_NOT_REFUNDABLE ErrorReason = 118
+	// More was to be given back than is left of the transaction.
+	ErrorReason_ERROR_REASON_REFUND_EXCEEDED ErrorReason = 119
+	// A limit of the caller's account stands in the way. The error's metadata has
+	// limit_id, measure, direction, period, asset, maximum, used and remaining
+	// (decimals, or numbers for counts) and, if it ever does, reset_time.
+	ErrorReason_ERROR_REASON_LIMIT_EXCEEDED ErrorReason = 120
+	// A limit of the other side stands in the way; which one isn't said.
+	ErrorReason_ERROR_REASON_RECIPIENT_LIMIT_EXCEEDED ErrorReason = 121
+	// An imported transaction lies in the future, or before the newest entry of one
+	// of its accounts.
+	ErrorReason_ERROR_REASON_IMPORT_TIME_INVALID ErrorReason = 122
+	// The items of an import must follow each other without gaps.
+	ErrorReason_ERROR_REASON_IMPORT_SEQUENCE_INVALID ErrorReason = 123
+	// The request for money was not paid in time.
+	ErrorReason_ERROR_REASON_PAYMENT_REQUEST_EXPIRED ErrorReason = 124
+	// The request for money was paid, declined or canceled before.
+	ErrorReason_ERROR_REASON_PAYMENT_REQUEST_CLOSED ErrorReason = 125
+	// The caller has too many open requests for money.
+	ErrorReason_ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS ErrorReason = 126
+	// The transaction isn't in the sealed log yet; RetryInfo says when to ask again.
+	ErrorReason_ERROR_REASON_NOT_SEALED_YET ErrorReason = 127
+	// The statement can't be written in this format: the asset has no ISO 4217 code,
+	// or its amounts have more digits than the format takes.
+	ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED ErrorReason = 128
+	// The user still has money, holds or debts.
+	ErrorReason_ERROR_REASON_USER_HAS_FUNDS ErrorReason = 129
 	// The phone number can't be a mobile phone number that takes SMS here.
 	ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID ErrorReason = 200
 	// The username belongs to somebody else.
@@ -146,6 +185,23 @@ var (
 		110: "ERROR_REASON_UNBALANCED_POSTINGS",
 		111: "ERROR_REASON_ACCOUNT_NOT_FOUND",
 		112: "ERROR_REASON_ACCOUNT_ASSET_MISMATCH",
+		113: "ERROR_REASON_HOLD_EXPIRED",
+		114: "ERROR_REASON_HOLD_CLOSED",
+		115: "ERROR_REASON_HOLD_EXCEEDED",
+		116: "ERROR_REASON_EXPIRE_TIME_INVALID",
+		117: "ERROR_REASON_ACCOUNT_UNBOUNDED",
+		118: "ERROR_REASON_NOT_REFUNDABLE",
+		119: "ERROR_REASON_REFUND_EXCEEDED",
+		120: "ERROR_REASON_LIMIT_EXCEEDED",
+		121: "ERROR_REASON_RECIPIENT_LIMIT_EXCEEDED",
+		122: "ERROR_REASON_IMPORT_TIME_INVALID",
+		123: "ERROR_REASON_IMPORT_SEQUENCE_INVALID",
+		124: "ERROR_REASON_PAYMENT_REQUEST_EXPIRED",
+		125: "ERROR_REASON_PAYMENT_REQUEST_CLOSED",
+		126: "ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS",
+		127: "ERROR_REASON_NOT_SEALED_YET",
+		128: "ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED",
+		129: "ERROR_REASON_USER_HAS_FUNDS",
 		200: "ERROR_REASON_PHONE_NUMBER_INVALID",
 		201: "ERROR_REASON_USERNAME_TAKEN",
 		202: "ERROR_REASON_PASSWORD_TOO_COMMON",
@@ -156,45 +212,62 @@ var (
 		207: "ERROR_REASON_REFRESH_TOKEN_INVALID",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":            0,
-		"ERROR_REASON_INVALID_ARGUMENT":       1,
-		"ERROR_REASON_INTERNAL":               2,
-		"ERROR_REASON_UNAVAILABLE":            3,
-		"ERROR_REASON_DEADLINE_EXCEEDED":      4,
-		"ERROR_REASON_CANCELED":               5,
-		"ERROR_REASON_UNIMPLEMENTED":          6,
-		"ERROR_REASON_NOT_FOUND":              7,
-		"ERROR_REASON_RATE_LIMITED":           8,
-		"ERROR_REASON_OVERLOADED":             9,
-		"ERROR_REASON_UNAUTHENTICATED":        10,
-		"ERROR_REASON_TOKEN_EXPIRED":          11,
-		"ERROR_REASON_SESSION_REVOKED":        12,
-		"ERROR_REASON_PERMISSION_DENIED":      13,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":     14,
-		"ERROR_REASON_RESUME_TOKEN_INVALID":   15,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":      16,
-		"ERROR_REASON_STREAM_MOVED":           17,
-		"ERROR_REASON_INSUFFICIENT_FUNDS":     100,
-		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED": 101,
-		"ERROR_REASON_AMOUNT_TOO_PRECISE":     102,
-		"ERROR_REASON_AMOUNT_OUT_OF_RANGE":    103,
-		"ERROR_REASON_AMOUNT_NOT_POSITIVE":    104,
-		"ERROR_REASON_ASSET_NOT_FOUND":        105,
-		"ERROR_REASON_ASSET_EXISTS":           106,
-		"ERROR_REASON_RECIPIENT_NOT_FOUND":    107,
-		"ERROR_REASON_SELF_TRANSFER":          108,
-		"ERROR_REASON_OUTCOME_UNKNOWN":        109,
-		"ERROR_REASON_UNBALANCED_POSTINGS":    110,
-		"ERROR_REASON_ACCOUNT_NOT_FOUND":      111,
-		"ERROR_REASON_ACCOUNT_ASSET_MISMATCH": 112,
-		"ERROR_REASON_PHONE_NUMBER_INVALID":   200,
-		"ERROR_REASON_USERNAME_TAKEN":         201,
-		"ERROR_REASON_PASSWORD_TOO_COMMON":    202,
-		"ERROR_REASON_CREDENTIALS_INVALID":    203,
-		"ERROR_REASON_CODE_INVALID":           204,
-		"ERROR_REASON_CODE_EXPIRED":           205,
-		"ERROR_REASON_TOO_MANY_ATTEMPTS":      206,
-		"ERROR_REASON_REFRESH_TOKEN_INVALID":  207,
+		"ERROR_REASON_UNSPECIFIED":                  0,
+		"ERROR_REASON_INVALID_ARGUMENT":             1,
+		"ERROR_REASON_INTERNAL":                     2,
+		"ERROR_REASON_UNAVAILABLE":                  3,
+		"ERROR_REASON_DEADLINE_EXCEEDED":            4,
+		"ERROR_REASON_CANCELED":                     5,
+		"ERROR_REASON_UNIMPLEMENTED":                6,
+		"ERROR_REASON_NOT_FOUND":                    7,
+		"ERROR_REASON_RATE_LIMITED":                 8,
+		"ERROR_REASON_OVERLOADED":                   9,
+		"ERROR_REASON_UNAUTHENTICATED":              10,
+		"ERROR_REASON_TOKEN_EXPIRED":                11,
+		"ERROR_REASON_SESSION_REVOKED":              12,
+		"ERROR_REASON_PERMISSION_DENIED":            13,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":           14,
+		"ERROR_REASON_RESUME_TOKEN_INVALID":         15,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":            16,
+		"ERROR_REASON_STREAM_MOVED":                 17,
+		"ERROR_REASON_INSUFFICIENT_FUNDS":           100,
+		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED":       101,
+		"ERROR_REASON_AMOUNT_TOO_PRECISE":           102,
+		"ERROR_REASON_AMOUNT_OUT_OF_RANGE":          103,
+		"ERROR_REASON_AMOUNT_NOT_POSITIVE":          104,
+		"ERROR_REASON_ASSET_NOT_FOUND":              105,
+		"ERROR_REASON_ASSET_EXISTS":                 106,
+		"ERROR_REASON_RECIPIENT_NOT_FOUND":          107,
+		"ERROR_REASON_SELF_TRANSFER":                108,
+		"ERROR_REASON_OUTCOME_UNKNOWN":              109,
+		"ERROR_REASON_UNBALANCED_POSTINGS":          110,
+		"ERROR_REASON_ACCOUNT_NOT_FOUND":            111,
+		"ERROR_REASON_ACCOUNT_ASSET_MISMATCH":       112,
+		"ERROR_REASON_HOLD_EXPIRED":                 113,
+		"ERROR_REASON_HOLD_CLOSED":                  114,
+		"ERROR_REASON_HOLD_EXCEEDED":                115,
+		"ERROR_REASON_EXPIRE_TIME_INVALID":          116,
+		"ERROR_REASON_ACCOUNT_UNBOUNDED":            117,
+		"ERROR_REASON_NOT_REFUNDABLE":               118,
+		"ERROR_REASON_REFUND_EXCEEDED":              119,
+		"ERROR_REASON_LIMIT_EXCEEDED":               120,
+		"ERROR_REASON_RECIPIENT_LIMIT_EXCEEDED":     121,
+		"ERROR_REASON_IMPORT_TIME_INVALID":          122,
+		"ERROR_REASON_IMPORT_SEQUENCE_INVALID":      123,
+		"ERROR_REASON_PAYMENT_REQUEST_EXPIRED":      124,
+		"ERROR_REASON_PAYMENT_REQUEST_CLOSED":       125,
+		"ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS":    126,
+		"ERROR_REASON_NOT_SEALED_YET":               127,
+		"ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED": 128,
+		"ERROR_REASON_USER_HAS_FUNDS":               129,
+		"ERROR_REASON_PHONE_NUMBER_INVALID":         200,
+		"ERROR_REASON_USERNAME_TAKEN":               201,
+		"ERROR_REASON_PASSWORD_TOO_COMMON":          202,
+		"ERROR_REASON_CREDENTIALS_INVALID":          203,
+		"ERROR_REASON_CODE_INVALID":                 204,
+		"ERROR_REASON_CODE_EXPIRED":                 205,
+		"ERROR_REASON_TOO_MANY_ATTEMPTS":            206,
+		"ERROR_REASON_REFRESH_TOKEN_INVALID":        207,
 	}
 )
 
@@ -340,8 +413,7 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x1dtillbook/error/v1/error.proto\x12\x11tillbook.error.v1\"C\n" +
 	"\vOutcomeInfo\x124\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xd6\n" +
-	"\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xce\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x19\n" +
@@ -374,7 +446,24 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x10m\x12$\n" +
 	" ERROR_REASON_UNBALANCED_POSTINGS\x10n\x12\"\n" +
 	"\x1eERROR_REASON_ACCOUNT_NOT_FOUND\x10o\x12'\n" +
-	"#ERROR_REASON_ACCOUNT_ASSET_MISMATCH\x10p\x12&\n" +
+	"#ERROR_REASON_ACCOUNT_ASSET_MISMATCH\x10p\x12\x1d\n" +
+	"\x19ERROR_REASON_HOLD_EXPIRED\x10q\x12\x1c\n" +
+	"\x18ERROR_REASON_HOLD_CLOSED\x10r\x12\x1e\n" +
+	"\x1aERROR_REASON_HOLD_EXCEEDED\x10s\x12$\n" +
+	" ERROR_REASON_EXPIRE_TIME_INVALID\x10t\x12\"\n" +
+	"\x1eERROR_REASON_ACCOUNT_UNBOUNDED\x10u\x12\x1f\n" +
+	"\x1bERROR_REASON_NOT_REFUNDABLE\x10v\x12 \n" +
+	"\x1cERROR_REASON_REFUND_EXCEEDED\x10w\x12\x1f\n" +
+	"\x1bERROR_REASON_LIMIT_EXCEEDED\x10x\x12)\n" +
+	"%ERROR_REASON_RECIPIENT_LIMIT_EXCEEDED\x10y\x12$\n" +
+	" ERROR_REASON_IMPORT_TIME_INVALID\x10z\x12(\n" +
+	"$ERROR_REASON_IMPORT_SEQUENCE_INVALID\x10{\x12(\n" +
+	"$ERROR_REASON_PAYMENT_REQUEST_EXPIRED\x10|\x12'\n" +
+	"#ERROR_REASON_PAYMENT_REQUEST_CLOSED\x10}\x12*\n" +
+	"&ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS\x10~\x12\x1f\n" +
+	"\x1bERROR_REASON_NOT_SEALED_YET\x10\x7f\x12.\n" +
+	")ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED\x10\x80\x01\x12 \n" +
+	"\x1bERROR_REASON_USER_HAS_FUNDS\x10\x81\x01\x12&\n" +
 	"!ERROR_REASON_PHONE_NUMBER_INVALID\x10\xc8\x01\x12 \n" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\xc9\x01\x12%\n" +
 	" ERROR_REASON_PASSWORD_TOO_COMMON\x10\xca\x01\x12%\n" +
