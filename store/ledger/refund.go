@@ -175,6 +175,9 @@ func (r *RefundPart) givesBack(list []charge, account AccountID) []charge {
 	c.direction, c.at = Incoming, r.IncomingTime
 	if e.Amount.Sign() < 0 {
 		c.direction, c.at = Outgoing, r.OutgoingTime
+		if r.original.Kind == KindCapture {
+			c.number = 0 // the hold counted once, whatever was captured of it
+		}
 	}
 	if c.at.Equal(neverCounted) {
 		return list
