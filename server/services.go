@@ -13,7 +13,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/server/auth"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
@@ -85,7 +85,7 @@ type nouns struct {
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error) {
-	limiter := limit.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
@@ -24,7 +24,7 @@ type Deps struct {
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Limiter bounds how often a user may look for others.
-	Limiter *limit.Limiter
+	Limiter *rate.Limiter
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// Clock tells the time. Default time.Now.

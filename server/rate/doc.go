@@ -1,4 +1,4 @@
-// Package limit says when somebody has asked too often, counted over all
+// Package rate says when somebody has asked too often, counted over all
 // replicas together.
 //
 // Each pair of a [Rule] and a subject (an address, a phone number, a user) has a
@@ -13,4 +13,4 @@
 //
 // Time is the replica's own clock, so replicas should agree on it to within some
 // seconds, as NTP sees to.
-package limit
+package rate
