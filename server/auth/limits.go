@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 )

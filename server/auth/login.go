@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
-	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/store"
 )
 

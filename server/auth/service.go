@@ -10,8 +10,8 @@ import (
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
-	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"

@@ -13,8 +13,8 @@ import (
 	"connectrpc.com/connect/v2/connectinprocess"
 	"github.com/google/uuid"
 
-	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
