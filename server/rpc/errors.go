@@ -44,6 +44,8 @@ var sentinels = []sentinel{
 	{is(ledger.ErrImportTime), errorv1.ErrorReason_ERROR_REASON_IMPORT_TIME_INVALID, "The transaction lies in the future, or before the newest entry of one of its accounts."},
 	{is(ledger.ErrRuleNotFound), errorv1.ErrorReason_ERROR_REASON_NOT_FOUND, "There is no such limit."},
 	{is(ledger.ErrRuleInvalid), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The limit's parts don't go together, or its time zone isn't known."},
+	{is(ledger.ErrExpired), errorv1.ErrorReason_ERROR_REASON_PAYMENT_REQUEST_EXPIRED, "The request was not paid in time."},
+	{is(ledger.ErrResolved), errorv1.ErrorReason_ERROR_REASON_PAYMENT_REQUEST_CLOSED, "The request was paid, declined or canceled before."},
 	{is(ledger.ErrAccountClosed), errorv1.ErrorReason_ERROR_REASON_ACCOUNT_CLOSED, "The account is closed."},
 	{is(ledger.ErrTier), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "There is no such tier."},
 	{is(ledger.ErrInvalidText), errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "A text holds characters that can't be stored."},

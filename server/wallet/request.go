@@ -156,17 +156,10 @@ func (s *Service) payRequest(ctx context.Context, user uuid.UUID, key string, r 
 	if err != nil {
 		return ledger.Transaction{}, err
 	}
-	t, err := s.pay(ctx, &payment{
+	return s.pay(ctx, &payment{
 		key: key, payer: user, payee: r.RequesterID, value: money.Value{Asset: asset, Amount: amount}, note: r.Note,
 		request: r.ID, deadline: r.ExpireTime,
 	})
-	switch {
-	case errors.Is(err, ledger.ErrExpired):
-		err = errRequestExpired.WithCause(err)
-	case errors.Is(err, ledger.ErrResolved):
-		err = errRequestClosed.WithCause(err)
-	}
-	return t, err
 }
 
 // requestMessages shows requests to one of their two sides.

@@ -36,7 +36,7 @@ GRANT SELECT ON payment_request_states TO tillbook_app;
 -- worth of the usual currencies: units are those that one US dollar or so is.
 INSERT INTO limit_rules (id, scope, asset_id, measure, direction, period, zone, maximum, create_time, update_time)
 SELECT gen_random_uuid(), 'tier/' || t.tier, a.id, r.measure, r.direction, r.period, 'UTC',
-       (r.dollars * t.factor * u.units * 10 ^ a.exponent)::numeric(38, 0), now(), now()
+       (r.dollars::numeric * t.factor * u.units * 10 ^ a.exponent)::numeric(38, 0), now(), now()
   FROM (VALUES ('USD', 1), ('EUR', 1), ('CAD', 1), ('MYR', 5), ('HKD', 10), ('GHS', 10), ('JPY', 100),
                ('KES', 100), ('NGN', 1000), ('IDR', 10000)) AS u (code, units)
   JOIN assets a ON a.code = u.code
