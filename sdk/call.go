@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
@@ -212,7 +213,7 @@ var decisions = map[Reason]bool{
 
 // operated are the services whose calls an operator's key is for.
 var operated = []string{
-	ledgerv1connect.LedgerServiceName, limitv1connect.LimitServiceName, userv1connect.UserServiceName,
+	auditv1connect.AuditServiceName, ledgerv1connect.LedgerServiceName, limitv1connect.LimitServiceName, userv1connect.UserServiceName,
 }
 
 // refusedOutside reports whether an answer without an outcome comes from

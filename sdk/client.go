@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
@@ -33,6 +34,8 @@ type Client struct {
 	Wallet *Wallet
 	// Ledger shows operators the books.
 	Ledger *Ledger
+	// Audit shows operators who did what.
+	Audit *Audit
 	// Limits lets operators bound what moves.
 	Limits *Limits
 	// Users lets operators look after users.
@@ -70,7 +73,7 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithOperatorKey makes calls of Ledger, Limits and Users with an operator's key, which `tillbook
+// WithOperatorKey makes calls of Ledger, Limits, Users and Audit with an operator's key, which `tillbook
 // operator create` prints. It isn't used for anything else. By default there is
 // none.
 func WithOperatorKey(key string) Option {
@@ -168,6 +171,7 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	c.Auth = &Auth{client: c, rpc: authv1connect.NewAuthServiceClient(c.rpc)}
 	c.Wallet = &Wallet{rpc: walletv1connect.NewWalletServiceClient(c.rpc)}
 	c.Ledger = &Ledger{client: c, rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
+	c.Audit = &Audit{rpc: auditv1connect.NewAuditServiceClient(c.rpc)}
 	c.Limits = &Limits{rpc: limitv1connect.NewLimitServiceClient(c.rpc)}
 	c.Users = &Users{rpc: userv1connect.NewUserServiceClient(c.rpc)}
 	c.Sandbox = &Sandbox{rpc: sandboxv1connect.NewSandboxServiceClient(c.rpc)}

@@ -1,6 +1,7 @@
 package tillbook
 
 import (
+	auditv1 "github.com/tillbook/tillbook/gen/tillbook/audit/v1"
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
@@ -108,6 +109,10 @@ type (
 	LimitScope = limitv1.Scope
 	// LimitUsage is a limit and how much of it is used.
 	LimitUsage = limitv1.LimitUsage
+	// AuditRecord is one thing that somebody did.
+	AuditRecord = auditv1.Record
+	// ListRecordsRequest filters Audit.Records.
+	ListRecordsRequest = auditv1.ListRecordsRequest
 	// ManagedUser is a user as operators see them.
 	ManagedUser = userv1.User
 	// GetUserRequest is what Users.Get takes.
