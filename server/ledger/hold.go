@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,11 +28,13 @@ func (s *Service) CreateHold(ctx context.Context, req *ledgerv1.CreateHoldReques
 		return nil, err
 	}
 	account, asset, err := s.books.LookupAccount(ctx, req.GetAccount())
-	if err != nil {
+	switch {
+	case errors.Is(err, books.ErrAccountNotFound):
+		return nil, rpc.AsError(err).WithField("account", "must be the code of an account")
+	case err != nil:
 		return nil, err
-	}
-	if asset != value.Asset.ID {
-		return nil, books.ErrAccountAsset
+	case asset != value.Asset.ID:
+		return nil, otherAsset("amount")
 	}
 	// The default is counted from now on, so it is no part of what a retry has to
 	// repeat.
@@ -43,7 +47,7 @@ func (s *Service) CreateHold(ctx context.Context, req *ledgerv1.CreateHoldReques
 	}
 	result, err := s.books.CreateHold(ctx,
 		identity(ctx, req.GetIdempotencyKey(), "hold", req.GetAccount(), value.Amount.String(), said, req.GetReference(),
-			time.Duration(req.GetExcessBasisPoints()).String()),
+			strconv.Itoa(int(req.GetExcessBasisPoints()))),
 		books.NewHold{
 			Account: account, Amount: value.Amount, ExcessBPS: int(req.GetExcessBasisPoints()),
 			Reference: req.GetReference(), ExpireTime: expire,
@@ -66,7 +70,7 @@ func (s *Service) IncreaseHold(ctx context.Context, req *ledgerv1.IncreaseHoldRe
 		return nil, err
 	}
 	if value.Asset.ID != hold.Asset {
-		return nil, books.ErrAccountAsset
+		return nil, otherAsset("amount")
 	}
 	result, err := s.books.IncreaseHold(ctx,
 		identity(ctx, req.GetIdempotencyKey(), "increase", req.GetHoldId(), value.Amount.String()), hold.ID, value.Amount)
@@ -132,6 +136,8 @@ func (s *Service) credits(ctx context.Context, hold *books.Hold, list []*ledgerv
 	}
 	for _, p := range postings {
 		credits = append(credits, books.Posting{Account: p.account, Amount: p.value.Amount})
+	}
+	for _, p := range sorted(postings) {
 		parts = append(parts, p.code, p.value.Amount.String())
 	}
 	return credits, parts, nil

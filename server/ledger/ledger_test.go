@@ -33,16 +33,21 @@ func newOperator() rpc.Principal {
 	return rpc.Principal{Kind: rpc.KindOperator, Operator: id.New()}
 }
 
+// usd is so many dollars.
+func usd(amount string) *moneyv1.Money { return &moneyv1.Money{Asset: "USD", Amount: amount} }
+
 // post is a request with postings written "code amount asset".
 func post(key, reason string, postings ...string) *ledgerv1.PostTransactionRequest {
-	req := &ledgerv1.PostTransactionRequest{IdempotencyKey: key, Reason: reason}
-	for _, p := range postings {
-		f := strings.Fields(p)
-		req.Postings = append(req.Postings, &ledgerv1.Posting{
-			Account: f[0], Amount: &moneyv1.Money{Amount: f[1], Asset: f[2]},
-		})
+	return &ledgerv1.PostTransactionRequest{IdempotencyKey: key, Reason: reason, Postings: parsePostings(postings...)}
+}
+
+func parsePostings(texts ...string) []*ledgerv1.Posting {
+	var list []*ledgerv1.Posting
+	for _, text := range texts {
+		f := strings.Fields(text)
+		list = append(list, &ledgerv1.Posting{Account: f[0], Amount: &moneyv1.Money{Amount: f[1], Asset: f[2]}})
 	}
-	return req
+	return list
 }
 
 func mustPost(t testing.TB, c ledgerv1connect.LedgerServiceClient, req *ledgerv1.PostTransactionRequest) *ledgerv1.Transaction {

@@ -119,6 +119,12 @@ func refusal(err error, p *posting) error {
 	}
 }
 
+// otherAsset refuses money that is of another asset than what it is for. Path
+// leads to the money in the request.
+func otherAsset(path string) error {
+	return rpc.AsError(books.ErrAccountAsset).WithField(path+".asset", "must be the asset of the account")
+}
+
 // prepare reads a transaction that an operator wants posted, up to what the
 // committer is to do. Prefix leads to it in the request.
 func (s *Service) prepare(ctx context.Context, req *ledgerv1.PostTransactionRequest, prefix string) (books.Command, error) {
@@ -138,9 +144,8 @@ func (s *Service) prepare(ctx context.Context, req *ledgerv1.PostTransactionRequ
 // command is what the committer is to do. Postings are a set: their order in
 // the request makes no other request of it.
 func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings []posting) books.Command {
-	sorted := slices.SortedFunc(slices.Values(postings), func(a, b posting) int { return cmp.Compare(a.code, b.code) })
 	parts := []string{"post", req.GetReason()}
-	for _, p := range sorted {
+	for _, p := range sorted(postings) {
 		parts = append(parts, p.code, p.value.Asset.Code, p.value.Amount.String())
 	}
 	cmd := books.Command{
@@ -155,6 +160,11 @@ func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings 
 	}
 	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
 	return cmd
+}
+
+// sorted is a copy of the postings in the order of their accounts' codes.
+func sorted(postings []posting) []posting {
+	return slices.SortedFunc(slices.Values(postings), func(a, b posting) int { return cmp.Compare(a.code, b.code) })
 }
 
 // keyOf is an operator's idempotency key.

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
-	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/id"
@@ -111,7 +110,6 @@ func TestAnAccountIsShownAsItIsAndAsItWas(t *testing.T) {
 		}
 		return res.GetAccount()
 	}
-	usd := func(amount string) *moneyv1.Money { return &moneyv1.Money{Asset: "USD", Amount: amount} }
 	now := get(code, nil)
 	want := &ledgerv1.Account{
 		Code: code, Balance: usd("7.00"), Held: usd("0.00"), Available: usd("7.00"), Floor: usd("0.00"),

@@ -29,7 +29,7 @@ func (s *Service) RefundTransaction(ctx context.Context, req *ledgerv1.RefundTra
 			return nil, err
 		}
 		if value.Asset.ID != original.Entries[0].Asset {
-			return nil, books.ErrAccountAsset
+			return nil, otherAsset("amount")
 		}
 		refund.Amount, said = value.Amount, value.Amount.String()
 	}

@@ -34,6 +34,7 @@ func ExplainLimit(ctx context.Context, books *ledger.Ledger, err error) error {
 		"The limit on the %s of %s money %s is %s %s; %s is left.", string(limit.Rule.Measure), string(limit.Rule.Direction),
 		periods[limit.Rule.Period], show(limit.Rule.Maximum), asset.Code, show(limit.Remaining)).
 		WithMetadata("limit_id", id.Format(id.Limit, limit.Rule.ID)).
+		WithMetadata("scope", limit.Rule.Scope).
 		WithMetadata("measure", string(limit.Rule.Measure)).
 		WithMetadata("direction", string(limit.Rule.Direction)).
 		WithMetadata("period", string(limit.Rule.Period)).

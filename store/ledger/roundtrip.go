@@ -85,9 +85,7 @@ func (w *wanted) add(it *item) {
 	}
 	if c.Hold != uuid.Nil {
 		w.holds = append(w.holds, c.Hold)
-		if c.Kind == 0 { // it moves no money
-			w.operations = append(w.operations, c.Key)
-		}
+		w.operations = append(w.operations, c.Key)
 	}
 	if c.Original != uuid.Nil {
 		w.originals = append(w.originals, c.Original)

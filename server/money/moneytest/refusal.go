@@ -20,6 +20,8 @@ type Refusal struct {
 	Field string
 	// Retry tells whether the client is told when to try again.
 	Retry bool
+	// Metadata is that of its ErrorInfo.
+	Metadata map[string]string
 }
 
 // ReadRefusal reads an error as clients do. Its reason is empty if it is no
@@ -38,7 +40,7 @@ func ReadRefusal(t testing.TB, err error) Refusal {
 		}
 		switch d := msg.(type) {
 		case *errdetails.ErrorInfo:
-			r.Reason = d.GetReason()
+			r.Reason, r.Metadata = d.GetReason(), d.GetMetadata()
 		case *errorv1.OutcomeInfo:
 			r.Outcome = d.GetOutcome()
 		case *errdetails.BadRequest:
