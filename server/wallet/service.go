@@ -214,6 +214,9 @@ func (s *Service) CreatePaymentRequest(ctx context.Context, req *walletv1.Create
 		return nil, err
 	}
 	payer, err := s.lookups.recipient(ctx, user, req.GetPayer())
+	if rpc.ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_RECIPIENT_NOT_FOUND {
+		return nil, errNobodyAsked.WithCause(err)
+	}
 	if err != nil {
 		return nil, err
 	}

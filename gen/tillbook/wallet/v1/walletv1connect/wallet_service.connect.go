@@ -245,8 +245,8 @@ type WalletServiceClient interface {
 	// CreatePaymentRequest asks another user for money. Rate-limited, since anybody
 	// can be asked.
 	//
-	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, PHONE_NUMBER_INVALID,
-	// ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, ASSET_NOT_FOUND,
+	// AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// EXPIRE_TIME_INVALID, IDEMPOTENCY_KEY_REUSED, TOO_MANY_PAYMENT_REQUESTS or
 	// RATE_LIMITED.
 	CreatePaymentRequest(context.Context, *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error)
@@ -365,8 +365,8 @@ type WalletServiceHandler interface {
 	// CreatePaymentRequest asks another user for money. Rate-limited, since anybody
 	// can be asked.
 	//
-	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, PHONE_NUMBER_INVALID,
-	// ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, ASSET_NOT_FOUND,
+	// AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// EXPIRE_TIME_INVALID, IDEMPOTENCY_KEY_REUSED, TOO_MANY_PAYMENT_REQUESTS or
 	// RATE_LIMITED.
 	CreatePaymentRequest(context.Context, *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error)
