@@ -92,9 +92,11 @@ type Ledger struct {
 	stats   stats
 	tracer  trace.Tracer // nil if nothing is traced
 
+	waiting atomic.Int64 // commands in queue
+
 	mu     sync.RWMutex // guards closed against sends to queue
 	closed bool
-	queue  chan *call
+	queue  chan *call // each with those behind it
 	parked chan *call
 
 	committers sync.WaitGroup // those that serve the queue
@@ -170,6 +172,7 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerAmount(conn)
+		registerColumns(conn)
 		if after != nil {
 			return after(ctx, conn)
 		}
