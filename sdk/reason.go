@@ -121,6 +121,8 @@ const (
 	ReasonStatementFormatUnsupported Reason = "STATEMENT_FORMAT_UNSUPPORTED"
 	// ReasonUserHasFunds means that a user still has money, holds or debts.
 	ReasonUserHasFunds Reason = "USER_HAS_FUNDS"
+	// ReasonAccountClosed means that the account's owner is gone.
+	ReasonAccountClosed Reason = "ACCOUNT_CLOSED"
 )
 
 // Reasons of calls that register people and sign them in.

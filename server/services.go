@@ -9,12 +9,16 @@ import (
 
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/server/auth"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
+	"github.com/tillbook/tillbook/server/user"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
@@ -81,11 +85,13 @@ type nouns struct {
 	auth    *auth.Service
 	wallet  *wallet.Service
 	ledger  *ledgerservice.Service
+	limit   *limit.Service
+	user    *user.Service
 	sandbox *sandbox.Service // nil unless in sandbox mode
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error) {
-	limiter := limit.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err
@@ -105,6 +111,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error
 		}
 	})
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
+	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
+	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
@@ -126,6 +134,8 @@ func (n *nouns) register(calls *connect.Server) {
 	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
+	limitv1connect.RegisterLimitServiceHandler(calls, n.limit)
+	userv1connect.RegisterUserServiceHandler(calls, n.user)
 	if n.sandbox != nil {
 		sandboxv1connect.RegisterSandboxServiceHandler(calls, n.sandbox)
 	}

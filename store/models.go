@@ -10,6 +10,23 @@ import (
 	"github.com/google/uuid"
 )
 
+type AuditRecord struct {
+	// UUIDv7: records are listed by id, newest first.
+	ID         uuid.UUID
+	CreateTime time.Time
+	ActorKind  string
+	ActorID    *uuid.UUID
+	Action     string
+	// What it is about, such as user/usr_…; may be empty.
+	Subject   string
+	Details   []byte
+	ClientIp  string
+	RequestID string
+	Salt      *uuid.UUID
+	// What is sealed of what was erased; NULL otherwise.
+	Commitment []byte
+}
+
 type Challenge struct {
 	ID          uuid.UUID
 	Purpose     string
@@ -34,6 +51,20 @@ type Operator struct {
 	ID         uuid.UUID
 	Name       string
 	CreateTime time.Time
+}
+
+type PaymentRequestState struct {
+	ID            uuid.UUID
+	RequesterID   uuid.UUID
+	PayerID       uuid.UUID
+	AssetID       int16
+	Amount        string
+	Note          string
+	CreateTime    time.Time
+	ExpireTime    time.Time
+	TransactionID *uuid.UUID
+	CloseTime     *time.Time
+	State         int32
 }
 
 type RefreshToken struct {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 )
@@ -28,7 +28,7 @@ type Deps struct {
 	// Store is the database. Required.
 	Store *store.Store
 	// Limiter counts calls over all replicas. Required.
-	Limiter *limit.Limiter
+	Limiter *rate.Limiter
 	// Secret seals the keys that are stored in the database. It must be the same
 	// on all replicas. Required.
 	Secret *secret.Keys

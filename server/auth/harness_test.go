@@ -23,7 +23,7 @@ import (
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/server/auth"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
@@ -106,7 +106,7 @@ func (w *world) deps(t testing.TB, s *store.Store) auth.Deps {
 		t.Fatal(err)
 	}
 	return auth.Deps{
-		Store: s, Limiter: limit.New(s, keys.Derive("limit"), w.clock.Now), Secret: keys, SMS: w.phones,
+		Store: s, Limiter: rate.New(s, keys.Derive("limit"), w.clock.Now), Secret: keys, SMS: w.phones,
 		Clock: w.clock.Now, Config: w.config,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

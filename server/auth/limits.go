@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 )
@@ -15,70 +15,70 @@ import (
 // Limits are the limits on the procedures of this package.
 type Limits struct {
 	// RegisterIP bounds registrations from one address, tried names included.
-	RegisterIP limit.Rule
+	RegisterIP rate.Rule
 	// CodeIP bounds the codes that one address has sent, for each purpose.
-	CodeIP limit.Rule
+	CodeIP rate.Rule
 	// CodePhoneIP bounds the codes that one address has sent to one number, for
 	// each purpose, so that it can't use up CodePhone alone.
-	CodePhoneIP limit.Rule
+	CodePhoneIP rate.Rule
 	// CodePhone bounds the codes sent to one number, for each purpose.
-	CodePhone limit.Rule
+	CodePhone rate.Rule
 	// CodeBlock bounds the codes sent to ten thousand neighbouring numbers that
 	// were not redeemed: fraud rents such blocks and never redeems.
-	CodeBlock limit.Rule
+	CodeBlock rate.Rule
 	// CodeCountry does the same for a whole dial code.
-	CodeCountry limit.Rule
+	CodeCountry rate.Rule
 	// CodeDay bounds all codes sent to a dial code, redeemed or not: the most that
 	// a day can cost.
-	CodeDay limit.Rule
+	CodeDay rate.Rule
 	// NoticePhone bounds the messages to one number that tell of a changed
 	// password; more of them are left out.
-	NoticePhone limit.Rule
+	NoticePhone rate.Rule
 	// LoginIP bounds sign-ins from one address.
-	LoginIP limit.Rule
+	LoginIP rate.Rule
 	// LoginDevice bounds failures on a device that was verified before.
-	LoginDevice limit.Rule
+	LoginDevice rate.Rule
 	// LoginPhoneIP bounds one address's failures with one number on devices that
 	// were not.
-	LoginPhoneIP limit.Rule
+	LoginPhoneIP rate.Rule
 	// LoginPhone bounds everybody's failures with one number on such devices.
-	LoginPhone limit.Rule
+	LoginPhone rate.Rule
 	// VerifyIP bounds the codes that one address tries.
-	VerifyIP limit.Rule
+	VerifyIP rate.Rule
 	// RefreshIP bounds the refreshes from one address.
-	RefreshIP limit.Rule
+	RefreshIP rate.Rule
 	// RefreshSession bounds the refreshes of one session.
-	RefreshSession limit.Rule
+	RefreshSession rate.Rule
 	// PasswordUser bounds a user's failures to give the password in force.
-	PasswordUser limit.Rule
+	PasswordUser rate.Rule
 }
 
 // DefaultLimits returns the limits for production.
 func DefaultLimits() Limits {
 	return Limits{
-		RegisterIP:     limit.Rule{Name: "auth.register.ip", Per: time.Minute, Burst: 20},
-		CodeIP:         limit.Rule{Name: "auth.code.ip", Per: 2 * time.Minute, Burst: 20},
-		CodePhoneIP:    limit.Rule{Name: "auth.code.phone_ip", Per: 30 * time.Minute, Burst: 5},
-		CodePhone:      limit.Rule{Name: "auth.code.phone", Per: time.Hour, Burst: 10},
-		CodeBlock:      limit.Rule{Name: "auth.code.block", Per: 10 * time.Minute, Burst: 30},
-		CodeCountry:    limit.Rule{Name: "auth.code.country", Per: 5 * time.Second, Burst: 500},
-		CodeDay:        limit.Rule{Name: "auth.code.day", Per: 2 * time.Second, Burst: 20_000},
-		NoticePhone:    limit.Rule{Name: "auth.notice.phone", Per: time.Hour, Burst: 3},
-		LoginIP:        limit.Rule{Name: "auth.login.ip", Per: 5 * time.Second, Burst: 60},
-		LoginDevice:    limit.Rule{Name: "auth.login.device", Per: time.Minute, Burst: 10},
-		LoginPhoneIP:   limit.Rule{Name: "auth.login.phone_ip", Per: 5 * time.Minute, Burst: 10},
-		LoginPhone:     limit.Rule{Name: "auth.login.phone", Per: 5 * time.Minute, Burst: 100},
-		VerifyIP:       limit.Rule{Name: "auth.verify.ip", Per: 2 * time.Second, Burst: 60},
-		RefreshIP:      limit.Rule{Name: "auth.refresh.ip", Per: 200 * time.Millisecond, Burst: 300},
-		RefreshSession: limit.Rule{Name: "auth.refresh.session", Per: 5 * time.Second, Burst: 100},
-		PasswordUser:   limit.Rule{Name: "auth.password.user", Per: 5 * time.Minute, Burst: 5},
+		RegisterIP:     rate.Rule{Name: "auth.register.ip", Per: time.Minute, Burst: 20},
+		CodeIP:         rate.Rule{Name: "auth.code.ip", Per: 2 * time.Minute, Burst: 20},
+		CodePhoneIP:    rate.Rule{Name: "auth.code.phone_ip", Per: 30 * time.Minute, Burst: 5},
+		CodePhone:      rate.Rule{Name: "auth.code.phone", Per: time.Hour, Burst: 10},
+		CodeBlock:      rate.Rule{Name: "auth.code.block", Per: 10 * time.Minute, Burst: 30},
+		CodeCountry:    rate.Rule{Name: "auth.code.country", Per: 5 * time.Second, Burst: 500},
+		CodeDay:        rate.Rule{Name: "auth.code.day", Per: 2 * time.Second, Burst: 20_000},
+		NoticePhone:    rate.Rule{Name: "auth.notice.phone", Per: time.Hour, Burst: 3},
+		LoginIP:        rate.Rule{Name: "auth.login.ip", Per: 5 * time.Second, Burst: 60},
+		LoginDevice:    rate.Rule{Name: "auth.login.device", Per: time.Minute, Burst: 10},
+		LoginPhoneIP:   rate.Rule{Name: "auth.login.phone_ip", Per: 5 * time.Minute, Burst: 10},
+		LoginPhone:     rate.Rule{Name: "auth.login.phone", Per: 5 * time.Minute, Burst: 100},
+		VerifyIP:       rate.Rule{Name: "auth.verify.ip", Per: 2 * time.Second, Burst: 60},
+		RefreshIP:      rate.Rule{Name: "auth.refresh.ip", Per: 200 * time.Millisecond, Burst: 300},
+		RefreshSession: rate.Rule{Name: "auth.refresh.session", Per: 5 * time.Second, Burst: 100},
+		PasswordUser:   rate.Rule{Name: "auth.password.user", Per: 5 * time.Minute, Burst: 5},
 	}
 }
 
 // Times returns limits that allow n times as much: for sandboxes and load tests,
 // where one address is many people.
 func (l Limits) Times(n int) Limits {
-	for _, rule := range []*limit.Rule{
+	for _, rule := range []*rate.Rule{
 		&l.RegisterIP, &l.CodeIP, &l.CodePhoneIP, &l.CodePhone, &l.CodeBlock, &l.CodeCountry,
 		&l.CodeDay, &l.NoticePhone,
 		&l.LoginIP, &l.LoginDevice, &l.LoginPhoneIP, &l.LoginPhone, &l.VerifyIP,
@@ -90,8 +90,8 @@ func (l Limits) Times(n int) Limits {
 }
 
 // codeChecks are the limits on sending a code.
-func (l Limits) codeChecks(p purpose, to phone.E164, ip string) []limit.Check {
-	checks := []limit.Check{
+func (l Limits) codeChecks(p purpose, to phone.E164, ip string) []rate.Check {
+	checks := []rate.Check{
 		{Rule: l.CodeIP, Subject: join(string(p), ip)},
 		{Rule: l.CodePhoneIP, Subject: join(string(p), string(to), ip)},
 		{Rule: l.CodePhone, Subject: join(string(p), string(to))},
@@ -103,11 +103,11 @@ func (l Limits) codeChecks(p purpose, to phone.E164, ip string) []limit.Check {
 // pumpingChecks are the limits on codes that nobody redeems. Codes for signing in
 // are left out: they go only to accounts that exist, after the right password,
 // and who pumps messages to a block of numbers must not lock its other owners out.
-func (l Limits) pumpingChecks(p purpose, to phone.E164) []limit.Check {
+func (l Limits) pumpingChecks(p purpose, to phone.E164) []rate.Check {
 	if p == purposeLogin {
 		return nil
 	}
-	return []limit.Check{
+	return []rate.Check{
 		{Rule: l.CodeBlock, Subject: to.Block()},
 		{Rule: l.CodeCountry, Subject: to.DialCode()},
 	}
@@ -125,7 +125,7 @@ func (s *Service) redeemed(ctx context.Context, solved store.Challenge) {
 // alarm tells operators, once a minute at the most, that codes are asked for in
 // numbers that look like fraud. The log gets the country and no number.
 func (s *Service) alarm(ctx context.Context, err error, to phone.E164) {
-	var refused *limit.Refused
+	var refused *rate.Refused
 	if !errors.As(err, &refused) {
 		return
 	}
@@ -147,7 +147,7 @@ const alarmInterval = time.Minute
 
 // giveBack returns tokens after a success. A failure to do so makes limits a
 // little stricter than they should be, which is no reason to fail the call.
-func (s *Service) giveBack(ctx context.Context, checks ...limit.Check) {
+func (s *Service) giveBack(ctx context.Context, checks ...rate.Check) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sideTimeout)
 	defer cancel()
 	if err := s.limiter.Return(ctx, checks...); err != nil {

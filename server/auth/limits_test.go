@@ -10,7 +10,7 @@ import (
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/server/auth"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 )
 
 // realLimits sets the limits of production.
@@ -96,7 +96,7 @@ func TestSignInsThatSucceedUseUpNothing(t *testing.T) {
 func TestPumpingMessagesIsBoundedByTheBlock(t *testing.T) {
 	w := newWorld(t, func(c *auth.Config) {
 		limits := auth.DefaultLimits()
-		limits.RegisterIP = limit.Rule{Name: "wide", Per: time.Millisecond, Burst: 1_000_000}
+		limits.RegisterIP = rate.Rule{Name: "wide", Per: time.Millisecond, Burst: 1_000_000}
 		c.Limits = &limits
 	})
 	r := w.replica(t)

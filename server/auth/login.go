@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
-	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/store"
 )
 
@@ -47,12 +47,12 @@ func (s *Service) findLogin(ctx context.Context, number phone.E164, deviceToken 
 
 // loginFailures are the limits that a wrong password uses up. A known device has
 // its own, so that strangers who fail on purpose don't lock its owner out.
-func (s *Service) loginFailures(ctx context.Context, number phone.E164, who login) []limit.Check {
+func (s *Service) loginFailures(ctx context.Context, number phone.E164, who login) []rate.Check {
 	limits := s.config.Limits
 	if who.device != nil {
-		return []limit.Check{{Rule: limits.LoginDevice, Subject: who.device.id.String()}}
+		return []rate.Check{{Rule: limits.LoginDevice, Subject: who.device.id.String()}}
 	}
-	return []limit.Check{
+	return []rate.Check{
 		{Rule: limits.LoginPhoneIP, Subject: join(string(number), clientIP(ctx))},
 		{Rule: limits.LoginPhone, Subject: string(number)},
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/hashicorp/golang-lru/v2"
 
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/store"
 )
 
@@ -20,7 +20,7 @@ import (
 // concurrent use.
 type Service struct {
 	store   *store.Store
-	limiter *limit.Limiter
+	limiter *rate.Limiter
 	clock   func() time.Time
 	random  io.Reader
 	log     *slog.Logger

@@ -10,8 +10,8 @@ import (
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
-	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/phone"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
@@ -293,7 +293,7 @@ func (s *Service) ChangePassword(ctx context.Context, req *authv1.ChangePassword
 	if err := checkPassword("new_password", req.GetNewPassword()); err != nil {
 		return nil, err
 	}
-	failures := limit.Check{Rule: s.config.Limits.PasswordUser, Subject: caller.User.String()}
+	failures := rate.Check{Rule: s.config.Limits.PasswordUser, Subject: caller.User.String()}
 	if err := s.limiter.Allow(ctx, failures.Rule, failures.Subject); err != nil {
 		return nil, err
 	}

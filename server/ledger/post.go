@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -27,17 +27,15 @@ type posting struct {
 }
 
 // parse reads the postings of a request: amounts that are exact and not zero,
-// each account once.
-func (s *Service) parse(ctx context.Context, list []*ledgerv1.Posting) ([]posting, error) {
+// each account once. Path leads to the list in the request.
+func (s *Service) parse(ctx context.Context, list []*ledgerv1.Posting, path string) ([]posting, error) {
 	postings := make([]posting, len(list))
-	seen := make(map[string]bool, len(list))
 	for i, p := range list {
-		path := fmt.Sprintf("postings[%d]", i)
-		if seen[p.GetAccount()] {
+		path := path + "[" + strconv.Itoa(i) + "]"
+		if slices.ContainsFunc(postings[:i], func(other posting) bool { return other.code == p.GetAccount() }) {
 			return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "An account appears twice.").
 				WithField(path+".account", "must differ from those of the other postings")
 		}
-		seen[p.GetAccount()] = true
 		value, err := money.Parse(ctx, s.books, p.GetAmount(), path+".amount")
 		if err != nil {
 			return nil, err
@@ -121,6 +119,22 @@ func refusal(err error, p *posting) error {
 	}
 }
 
+// prepare reads a transaction that an operator wants posted, up to what the
+// committer is to do. Prefix leads to it in the request.
+func (s *Service) prepare(ctx context.Context, req *ledgerv1.PostTransactionRequest, prefix string) (books.Command, error) {
+	postings, err := s.parse(ctx, req.GetPostings(), prefix+"postings")
+	if err != nil {
+		return books.Command{}, err
+	}
+	if err := checkBalance(postings); err != nil {
+		return books.Command{}, err
+	}
+	if err := s.resolve(ctx, postings); err != nil {
+		return books.Command{}, err
+	}
+	return command(rpc.PrincipalFrom(ctx).Operator, req, postings), nil
+}
+
 // command is what the committer is to do. Postings are a set: their order in
 // the request makes no other request of it.
 func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings []posting) books.Command {
@@ -130,7 +144,7 @@ func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings 
 		parts = append(parts, p.code, p.value.Asset.Code, p.value.Amount.String())
 	}
 	cmd := books.Command{
-		Key:         books.NewKey("operator/"+id.Format(id.Operator, operator), req.GetIdempotencyKey()),
+		Key:         keyOf(operator, req.GetIdempotencyKey()),
 		Fingerprint: books.Fingerprint(parts...),
 		Kind:        books.KindAdjustment,
 	}
@@ -141,6 +155,20 @@ func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings 
 	}
 	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
 	return cmd
+}
+
+// keyOf is an operator's idempotency key.
+func keyOf(operator uuid.UUID, key string) books.Key {
+	return books.NewKey("operator/"+id.Format(id.Operator, operator), key)
+}
+
+// identity is what makes a call of an operator execute once. Parts say what the
+// request means.
+func identity(ctx context.Context, key string, parts ...string) books.Identity {
+	return books.Identity{
+		Key:         keyOf(rpc.PrincipalFrom(ctx).Operator, key),
+		Fingerprint: books.Fingerprint(parts...),
+	}
 }
 
 // detailsOf is what is kept with a transaction beside its reason.

@@ -170,29 +170,25 @@ func (s *Service) GetTransaction(ctx context.Context, req *ledgerv1.GetTransacti
 	if err != nil {
 		return nil, err
 	}
+	if err := s.showRefunds(ctx, &t, shown); err != nil {
+		return nil, err
+	}
 	return &ledgerv1.GetTransactionResponse{Transaction: shown}, nil
 }
 
 // PostTransaction posts what an operator asks for.
 func (s *Service) PostTransaction(ctx context.Context, req *ledgerv1.PostTransactionRequest) (*ledgerv1.PostTransactionResponse, error) {
-	postings, err := s.parse(ctx, req.GetPostings())
+	cmd, err := s.prepare(ctx, req, "")
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBalance(postings); err != nil {
-		return nil, err
-	}
-	if err := s.resolve(ctx, postings); err != nil {
-		return nil, err
-	}
-	operator := rpc.PrincipalFrom(ctx).Operator
-	result, err := s.books.Commit(ctx, command(operator, req, postings))
+	result, err := s.books.Commit(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	shown, err := s.transaction(ctx, &result.Transaction)
+	shown, err := s.executed(ctx, &result.Transaction)
 	if err != nil {
-		return nil, rpc.AsError(err).WithOutcome(errorv1.Outcome_OUTCOME_EXECUTED)
+		return nil, err
 	}
 	return &ledgerv1.PostTransactionResponse{Transaction: shown}, nil
 }
@@ -258,6 +254,19 @@ func (s *Service) transaction(ctx context.Context, t *books.Transaction) (*ledge
 			return nil, err
 		}
 		shown.Entries = append(shown.GetEntries(), entryMessage(asset, t, &t.Entries[i]))
+	}
+	return shown, nil
+}
+
+// executed shows a transaction that was committed. If that fails, the caller has to
+// know that it was.
+func (s *Service) executed(ctx context.Context, t *books.Transaction) (*ledgerv1.Transaction, error) {
+	shown, err := s.transaction(ctx, t)
+	if err == nil {
+		err = s.showRefunds(ctx, t, shown)
+	}
+	if err != nil {
+		return nil, rpc.AsError(err).WithOutcome(errorv1.Outcome_OUTCOME_EXECUTED)
 	}
 	return shown, nil
 }

@@ -1,16 +1,6 @@
-// Package limit says when somebody has asked too often, counted over all
-// replicas together.
+// Package limit is the service by which operators bound what moves.
 //
-// Each pair of a [Rule] and a subject (an address, a phone number, a user) has a
-// bucket of tokens in PostgreSQL. A call takes one; a bucket refills at a steady
-// rate. This is the generic cell rate algorithm: a bucket is a single time, and
-// taking a token is a single upsert, so that racing replicas can't take the same
-// token twice.
-//
-// Rows are named by a keyed hash, never by the subject itself: a dump of the
-// table tells nobody's number or address. Buckets that are full again are the
-// same as no row and are deleted by [Limiter.Sweep].
-//
-// Time is the replica's own clock, so replicas should agree on it to within some
-// seconds, as NTP sees to.
+// The limits themselves are the ledger's: it keeps them in the commit that moves
+// the money. Here they are set, listed and looked at; each change is recorded in
+// its own transaction, with what was before.
 package limit

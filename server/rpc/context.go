@@ -136,3 +136,12 @@ func MarkExecuted(ctx context.Context) {
 		c.executed = true
 	}
 }
+
+// Origin returns where a call comes from and the id under which the log knows it,
+// for the record of what was done.
+func Origin(ctx context.Context) (clientIP, requestID string) {
+	if ip := ClientIP(ctx); ip.IsValid() {
+		clientIP = ip.String()
+	}
+	return clientIP, RequestID(ctx)
+}

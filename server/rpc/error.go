@@ -95,7 +95,7 @@ func (e *Error) WithCause(cause error) *Error {
 
 // Error returns the public text: the reason's name and the message.
 func (e *Error) Error() string {
-	return reasonName(e.reason) + ": " + e.message
+	return ReasonName(e.reason) + ": " + e.message
 }
 
 // Unwrap returns the cause.
@@ -103,6 +103,20 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Reason returns the public reason.
 func (e *Error) Reason() errorv1.ErrorReason { return e.reason }
+
+// Outcome returns what became of the money, as it is said where no call fails
+// as a whole.
+func (e *Error) Outcome() errorv1.Outcome {
+	switch {
+	case e.outcome != errorv1.Outcome_OUTCOME_UNSPECIFIED:
+		return e.outcome
+	case e.reason == errorv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN,
+		e.reason == errorv1.ErrorReason_ERROR_REASON_INTERNAL:
+		return errorv1.Outcome_OUTCOME_UNKNOWN
+	default:
+		return errorv1.Outcome_OUTCOME_NOT_EXECUTED
+	}
+}
 
 // Message returns the public message.
 func (e *Error) Message() string { return e.message }
@@ -119,7 +133,7 @@ func (e *Error) Code() connect.Code { return CodeOf(e.reason) }
 
 const reasonPrefix = "ERROR_REASON_"
 
-// reasonName is the reason as clients see it, without the enum's prefix.
-func reasonName(reason errorv1.ErrorReason) string {
+// ReasonName is the reason as clients see it, without the enum's prefix.
+func ReasonName(reason errorv1.ErrorReason) string {
 	return strings.TrimPrefix(reason.String(), reasonPrefix)
 }

@@ -5,7 +5,9 @@ import (
 
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
 
@@ -57,21 +59,50 @@ var Policies = map[string]Policy{
 	authv1connect.AuthServiceCompletePasswordResetProcedure: {Access: Public},
 	authv1connect.AuthServiceGetMeProcedure:                 {Access: User},
 
-	walletv1connect.WalletServiceGetWalletProcedure:        {Access: User},
-	walletv1connect.WalletServiceResolveRecipientProcedure: {Access: User},
-	walletv1connect.WalletServiceTransferProcedure:         {Access: User, Money: true},
-	walletv1connect.WalletServiceGetTransactionProcedure:   {Access: User},
-	walletv1connect.WalletServiceListTransactionsProcedure: {Access: User},
-	walletv1connect.WalletServiceWatchWalletProcedure:      {Access: User},
+	walletv1connect.WalletServiceGetWalletProcedure:             {Access: User},
+	walletv1connect.WalletServiceResolveRecipientProcedure:      {Access: User},
+	walletv1connect.WalletServiceTransferProcedure:              {Access: User, Money: true},
+	walletv1connect.WalletServiceGetTransactionProcedure:        {Access: User},
+	walletv1connect.WalletServiceListTransactionsProcedure:      {Access: User},
+	walletv1connect.WalletServiceWatchWalletProcedure:           {Access: User},
+	walletv1connect.WalletServiceRefundTransactionProcedure:     {Access: User, Money: true},
+	walletv1connect.WalletServiceCreatePaymentRequestProcedure:  {Access: User},
+	walletv1connect.WalletServicePayPaymentRequestProcedure:     {Access: User, Money: true},
+	walletv1connect.WalletServiceDeclinePaymentRequestProcedure: {Access: User},
+	walletv1connect.WalletServiceCancelPaymentRequestProcedure:  {Access: User},
+	walletv1connect.WalletServiceGetPaymentRequestProcedure:     {Access: User},
+	walletv1connect.WalletServiceListPaymentRequestsProcedure:   {Access: User},
+	walletv1connect.WalletServiceListHoldsProcedure:             {Access: User},
+	walletv1connect.WalletServiceGetLimitsProcedure:             {Access: User},
 
-	ledgerv1connect.LedgerServiceListAssetsProcedure:      {Access: Operator},
-	ledgerv1connect.LedgerServiceCreateAssetProcedure:     {Access: Operator},
-	ledgerv1connect.LedgerServiceGetAccountProcedure:      {Access: Operator},
-	ledgerv1connect.LedgerServiceListEntriesProcedure:     {Access: Operator},
-	ledgerv1connect.LedgerServiceGetTransactionProcedure:  {Access: Operator},
-	ledgerv1connect.LedgerServicePostTransactionProcedure: {Access: Operator, Money: true},
-	ledgerv1connect.LedgerServiceGetTrialBalanceProcedure: {Access: Operator},
-	ledgerv1connect.LedgerServiceVerifyProcedure:          {Access: Operator, Timeout: 30 * time.Minute},
+	ledgerv1connect.LedgerServiceListAssetsProcedure:         {Access: Operator},
+	ledgerv1connect.LedgerServiceCreateAssetProcedure:        {Access: Operator},
+	ledgerv1connect.LedgerServiceGetAccountProcedure:         {Access: Operator},
+	ledgerv1connect.LedgerServiceListEntriesProcedure:        {Access: Operator},
+	ledgerv1connect.LedgerServiceGetTransactionProcedure:     {Access: Operator},
+	ledgerv1connect.LedgerServicePostTransactionProcedure:    {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceGetTrialBalanceProcedure:    {Access: Operator},
+	ledgerv1connect.LedgerServiceVerifyProcedure:             {Access: Operator, Timeout: 30 * time.Minute},
+	ledgerv1connect.LedgerServiceCreateHoldProcedure:         {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceIncreaseHoldProcedure:       {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceCaptureHoldProcedure:        {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceVoidHoldProcedure:           {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceGetHoldProcedure:            {Access: Operator},
+	ledgerv1connect.LedgerServiceListHoldsProcedure:          {Access: Operator},
+	ledgerv1connect.LedgerServiceRefundTransactionProcedure:  {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceReverseTransactionProcedure: {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServicePostTransactionsProcedure:   {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceImportTransactionsProcedure: {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceGetImportProcedure:          {Access: Operator},
+
+	limitv1connect.LimitServiceSetLimitProcedure:    {Access: Operator},
+	limitv1connect.LimitServiceDeleteLimitProcedure: {Access: Operator},
+	limitv1connect.LimitServiceListLimitsProcedure:  {Access: Operator},
+	limitv1connect.LimitServiceGetUsageProcedure:    {Access: Operator},
+
+	userv1connect.UserServiceGetUserProcedure:   {Access: Operator},
+	userv1connect.UserServiceSetTierProcedure:   {Access: Operator},
+	userv1connect.UserServiceEraseUserProcedure: {Access: Operator, Timeout: 10 * time.Minute},
 
 	sandboxv1connect.SandboxServiceListMessagesProcedure: {Access: Sandbox},
 	sandboxv1connect.SandboxServiceFundProcedure:         {Access: Sandbox, Money: true},

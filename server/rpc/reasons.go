@@ -57,6 +57,7 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS:    connect.CodeResourceExhausted,
 	errorv1.ErrorReason_ERROR_REASON_NOT_SEALED_YET:               connect.CodeUnavailable,
 	errorv1.ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED: connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_ACCOUNT_CLOSED:               connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_USER_HAS_FUNDS:               connect.CodeFailedPrecondition,
 
 	errorv1.ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID:  connect.CodeInvalidArgument,

@@ -60,7 +60,7 @@ func (c *call) public(e *Error) *connect.Error {
 		metadata[k] = v
 	}
 	out = withDetail(out, &errdetails.ErrorInfo{
-		Reason: reasonName(e.reason), Domain: Domain, Metadata: metadata,
+		Reason: ReasonName(e.reason), Domain: Domain, Metadata: metadata,
 	})
 	if len(e.fields) > 0 {
 		bad := &errdetails.BadRequest{}

@@ -34,7 +34,8 @@ func (w *watch) catchUp(ctx context.Context) (sent bool, err error) {
 	for {
 		next := earliest(behind)
 		if next == nil {
-			return sent, nil
+			told, err := w.tellHeld(ctx, accounts)
+			return sent || told, err
 		}
 		if err := w.change(next.pop()); err != nil {
 			return sent, err

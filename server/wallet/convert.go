@@ -14,6 +14,11 @@ var kinds = map[ledger.Kind]walletv1.TransactionKind{
 	ledger.KindTransfer:   walletv1.TransactionKind_TRANSACTION_KIND_TRANSFER,
 	ledger.KindFunding:    walletv1.TransactionKind_TRANSACTION_KIND_FUNDING,
 	ledger.KindAdjustment: walletv1.TransactionKind_TRANSACTION_KIND_ADJUSTMENT,
+	ledger.KindCapture:    walletv1.TransactionKind_TRANSACTION_KIND_CAPTURE,
+	ledger.KindRefund:     walletv1.TransactionKind_TRANSACTION_KIND_REFUND,
+	ledger.KindReversal:   walletv1.TransactionKind_TRANSACTION_KIND_REVERSAL,
+	ledger.KindRepayment:  walletv1.TransactionKind_TRANSACTION_KIND_REPAYMENT,
+	ledger.KindImport:     walletv1.TransactionKind_TRANSACTION_KIND_IMPORT,
 }
 
 // kindOf is the inverse of kinds; zero for TRANSACTION_KIND_UNSPECIFIED.

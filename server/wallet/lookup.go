@@ -11,13 +11,13 @@ import (
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 )
 
 // lookupRule bounds how fast one user can find out who has an account: thirty
 // at once, then one in ten seconds.
-var lookupRule = limit.Rule{Name: "wallet.lookup", Per: 10 * time.Second, Burst: 30}
+var lookupRule = rate.Rule{Name: "wallet.lookup", Per: 10 * time.Second, Burst: 30}
 
 // lookupTimeout bounds a look-up that several calls may wait for.
 const lookupTimeout = 5 * time.Second
@@ -25,7 +25,7 @@ const lookupTimeout = 5 * time.Second
 // lookups finds payees for those who may look for them.
 type lookups struct {
 	payees  *payees
-	limiter *limit.Limiter
+	limiter *rate.Limiter
 	log     *slog.Logger
 	shared  singleflight.Group
 }
@@ -66,7 +66,7 @@ func (l *lookups) recipient(ctx context.Context, payer uuid.UUID, r *walletv1.Re
 }
 
 func (l *lookups) guess(ctx context.Context, payer uuid.UUID, r *walletv1.Recipient) (payee, error) {
-	check := limit.Check{Rule: lookupRule, Subject: payer.String()}
+	check := rate.Check{Rule: lookupRule, Subject: payer.String()}
 	if err := l.limiter.Allow(ctx, check.Rule, check.Subject); err != nil {
 		return payee{}, err
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -20,10 +23,18 @@ type payment struct {
 	payee uuid.UUID
 	value money.Value
 	note  string
+
+	// request is what the payment answers, and deadline until when; zero if
+	// nobody asked for it.
+	request  uuid.UUID
+	deadline time.Time
 }
 
 // fingerprint is the same for requests that mean the same payment.
 func (p *payment) fingerprint() [32]byte {
+	if p.request != uuid.Nil {
+		return ledger.Fingerprint("pay request", id.Format(id.Request, p.request))
+	}
 	return ledger.Fingerprint("transfer",
 		id.Format(id.User, p.payee), p.value.Asset.Code, p.value.Amount.String(), p.note)
 }
@@ -34,6 +45,9 @@ func (s *Service) pay(ctx context.Context, p *payment) (ledger.Transaction, erro
 		Key:         ledger.NewKey(money.UserScope(p.payer), p.key),
 		Fingerprint: p.fingerprint(),
 		Kind:        ledger.KindTransfer,
+		Counted:     true,
+		Subject:     p.request,
+		Deadline:    p.deadline,
 	}
 	from, to, err := s.accounts(ctx, p)
 	switch {
@@ -45,11 +59,46 @@ func (s *Service) pay(ctx context.Context, p *payment) (ledger.Transaction, erro
 		return ledger.Transaction{}, err
 	default:
 		cmd.Accounts = []ledger.AccountID{from, to}
-		cmd.Decide = ledger.Transfer(from, to, p.value.Amount, p.note)
+		cmd.Decide = p.decide(from, to)
 	}
 	result, err := s.ledger.Commit(ctx, cmd)
-	return result.Transaction, err
+	return result.Transaction, s.explain(ctx, p.payer, err)
 }
+
+func (p *payment) decide(from, to ledger.AccountID) func(ledger.View) (ledger.Draft, error) {
+	transfer := ledger.Transfer(from, to, p.value.Amount, p.note)
+	if p.request == uuid.Nil {
+		return transfer
+	}
+	return func(v ledger.View) (ledger.Draft, error) {
+		d, err := transfer(v)
+		d.Outcome = outcomePaid
+		return d, err
+	}
+}
+
+// explain says which limit stands in a payer's way if it is theirs. Of the other
+// side's they learn no more than that there is one: what it would tell of what
+// somebody else has or moves is not theirs to know.
+func (s *Service) explain(ctx context.Context, payer uuid.UUID, err error) error {
+	if errors.Is(err, ledger.ErrAccountClosed) {
+		return errGone.WithCause(err)
+	}
+	limit, ok := errors.AsType[*ledger.LimitError](err)
+	if !ok {
+		return err
+	}
+	if owner, ok := money.OwnerOf(limit.Code); ok && owner == payer {
+		return money.ExplainLimit(ctx, s.ledger, err)
+	}
+	return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_RECIPIENT_LIMIT_EXCEEDED,
+		"The recipient can't receive this amount now.").WithCause(err)
+}
+
+// errGone is for somebody who was erased and whom memory still knows.
+var errGone = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_RECIPIENT_NOT_FOUND,
+	"Nobody can be paid under this phone number, username or id.").
+	WithField("recipient", "must be a user")
 
 // accounts returns the accounts of payer and payee. The payee's is opened if
 // need be, but not for a payer who couldn't pay anyway: then it fails with

@@ -11,6 +11,7 @@ import (
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -55,6 +56,10 @@ func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.Ac
 	if err != nil {
 		return nil, err
 	}
+	refunds, err := s.refundsOf(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]*walletv1.Transaction, len(entries))
 	for i := range entries {
 		asset, err := s.ledger.AssetByID(ctx, entries[i].Asset)
@@ -62,12 +67,18 @@ func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.Ac
 			return nil, fmt.Errorf("finding the asset of %s: %w", entries[i].Code, err)
 		}
 		list[i] = transactionMessage(&entries[i].Transaction, entries[i].Entry, asset, sides[i].message(names))
+		showRefunds(list[i], asset, refunds[entries[i].Transaction.ID])
 	}
 	return list, nil
 }
 
-// balances shows accounts that ever had an entry, ordered by asset.
-func (s *Service) balances(ctx context.Context, accounts []ledger.Account) ([]*walletv1.Balance, error) {
+// balances shows a user's accounts that ever had an entry, ordered by asset, with
+// what the user owes.
+func (s *Service) balances(ctx context.Context, user uuid.UUID, accounts []ledger.Account) ([]*walletv1.Balance, error) {
+	debts, err := s.ledger.AccountsUnder(ctx, ledger.ReceivableCode(id.Format(id.User, user), ""))
+	if err != nil {
+		return nil, err
+	}
 	var list []*walletv1.Balance
 	for i := range accounts {
 		if accounts[i].Version == 0 {
@@ -77,7 +88,13 @@ func (s *Service) balances(ctx context.Context, accounts []ledger.Account) ([]*w
 		if err != nil {
 			return nil, fmt.Errorf("finding the asset of %s: %w", accounts[i].Code, err)
 		}
-		list = append(list, balanceMessage(asset, &accounts[i]))
+		shown := balanceMessage(asset, &accounts[i])
+		for j := range debts {
+			if debts[j].Asset == asset.ID && debts[j].Balance.Sign() < 0 {
+				shown.Owed = money.Format(asset, debts[j].Balance.Neg())
+			}
+		}
+		list = append(list, shown)
 	}
 	slices.SortFunc(list, func(a, b *walletv1.Balance) int {
 		return cmp.Compare(a.GetTotal().GetAsset(), b.GetTotal().GetAsset())

@@ -76,6 +76,9 @@ type watch struct {
 	user    uuid.UUID
 	stream  walletv1connect.WalletServiceWatchWalletServerStream
 	known   versions // what the client has been sent
+	// held is what of each account is held, as the client was told. Holds have no
+	// versions: the client is told how things stand, not what happened.
+	held map[ledger.AccountID]ledger.Amount
 }
 
 // begin finds out where the client is: at a snapshot that it is sent, or where
@@ -91,15 +94,19 @@ func (w *watch) begin(ctx context.Context, token string) error {
 		}
 		// There may be nothing to say for a while; the client learns now that
 		// it is being served.
-		return w.stream.SendHeaders()
+		if err := w.stream.SendHeaders(); err != nil {
+			return err
+		}
+		return w.doubtHeld(ctx, accounts)
 	}
 	w.known = make(versions, len(accounts))
 	for _, a := range accounts {
 		if a.Version > 0 {
 			w.known[a.ID] = a.Version
+			w.held[a.ID] = a.Held
 		}
 	}
-	balances, err := w.service.balances(ctx, accounts)
+	balances, err := w.service.balances(ctx, w.user, accounts)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ func (b *batch) check(c *Command, d *Draft) (*change, error) {
 		if a == nil {
 			return nil, fmt.Errorf("posting to account %d, which the command did not name", p.Account)
 		}
+		if a.tier == TierClosed {
+			return nil, fmt.Errorf("%w: %s", ErrAccountClosed, a.Code)
+		}
 		for _, e := range ch.entries[:i] {
 			if e.Account == p.Account {
 				return nil, fmt.Errorf("%w: %s appears twice", ErrUnbalanced, a.Code)
@@ -75,6 +78,9 @@ func (b *batch) checkHold(v View, h *HoldChange, ch *change) error {
 	a := v.named(h.After.Account)
 	if a == nil || h.After.ID != v.command.Hold {
 		return fmt.Errorf("changing hold %s, which the command did not name", h.After.ID)
+	}
+	if a.tier == TierClosed && h.Operation == HoldCreate {
+		return fmt.Errorf("%w: %s", ErrAccountClosed, a.Code)
 	}
 	before := b.holds[h.After.ID]
 	op := &operation{hold: h.After, kind: h.Operation}

@@ -162,7 +162,7 @@ func limited(code string) bool {
 
 // of returns the rules that apply to an account, a slice for each scope.
 func (r *rules) of(code string, asset AssetID, tier int16) [3][]Rule {
-	if r == nil || len(r.all) == 0 || !limited(code) {
+	if r == nil || len(r.all) == 0 || tier < 0 || !limited(code) {
 		return [3][]Rule{}
 	}
 	return [3][]Rule{

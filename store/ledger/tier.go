@@ -9,8 +9,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrTier says that a tier is out of range.
-var ErrTier = errors.New("there is no such tier")
+// Errors of tiers.
+var (
+	// ErrTier says that a tier is out of range.
+	ErrTier = errors.New("there is no such tier")
+	// ErrAccountClosed says that an account's owner is gone for good: nothing
+	// moves there any more.
+	ErrAccountClosed = errors.New("the account is closed")
+)
+
+// TierClosed is the tier of an owner whose accounts are closed.
+const TierClosed = -1
 
 // lockOwner keeps accounts of an owner from being opened, or its tier from being
 // changed, by others until the end of the transaction, so that no account is left
@@ -19,9 +28,9 @@ const lockOwner = `SELECT pg_advisory_xact_lock(hashtextextended('tillbook.owner
 
 // SetTier says how far the identity of an owner, such as "user/usr_…", is known:
 // from 0 to MaxTier. All of its accounts, also those opened later, are then
-// limited by the rules of that tier.
+// limited by the rules of that tier. TierClosed closes them.
 func SetTier(ctx context.Context, tx pgx.Tx, owner string, tier int) (before int, err error) {
-	if tier < 0 || tier > MaxTier {
+	if tier < TierClosed || tier > MaxTier {
 		return 0, fmt.Errorf("%w: %d", ErrTier, tier)
 	}
 	if _, err := tx.Exec(ctx, lockOwner, owner); err != nil {

@@ -8,10 +8,10 @@ ALTER TABLE accounts
     ADD COLUMN tier          smallint NOT NULL DEFAULT 0,
     ADD COLUMN usage         jsonb,
     ADD COLUMN receivable_id bigint,
-    ADD CONSTRAINT accounts_tier_range CHECK (tier BETWEEN 0 AND 9);
+    ADD CONSTRAINT accounts_tier_range CHECK (tier BETWEEN -1 AND 9);
 GRANT UPDATE (tier, usage, receivable_id) ON accounts TO tillbook_app;
 
-COMMENT ON COLUMN accounts.tier IS 'The tier of the owner, copied from owners.';
+COMMENT ON COLUMN accounts.tier IS 'The tier of the owner, copied from owners; -1 if closed for good.';
 COMMENT ON COLUMN accounts.usage IS 'Counters that limits are checked against; NULL before the first.';
 COMMENT ON COLUMN accounts.receivable_id IS 'The account below zero that holds what this one''s owner owes, once there was a debt.';
 
@@ -20,7 +20,7 @@ CREATE TABLE owners (
     code        text        PRIMARY KEY,
     tier        smallint    NOT NULL,
     update_time timestamptz NOT NULL,
-    CONSTRAINT owners_tier_range CHECK (tier BETWEEN 0 AND 9)
+    CONSTRAINT owners_tier_range CHECK (tier BETWEEN -1 AND 9)
 );
 GRANT SELECT, INSERT, UPDATE (tier, update_time) ON owners TO tillbook_app;
 
@@ -83,7 +83,7 @@ CREATE TABLE holds (
 -- The queue of what will expire: a row is a job that can't be lost.
 CREATE INDEX holds_due ON holds (expire_time) WHERE state = 1;
 CREATE INDEX holds_account ON holds (account_id, id);
-GRANT SELECT, INSERT, UPDATE (amount, captured, state, operations, close_time) ON holds TO tillbook_app;
+GRANT SELECT, INSERT, UPDATE (amount, captured, state, operations, close_time, reference) ON holds TO tillbook_app;
 
 COMMENT ON COLUMN holds.state IS '1 open, 2 captured, 3 voided, 4 expired.';
 COMMENT ON COLUMN holds.amount IS 'What was authorized in all.';

@@ -13,8 +13,8 @@ import (
 	"connectrpc.com/connect/v2/connectinprocess"
 	"github.com/google/uuid"
 
-	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
@@ -185,7 +185,7 @@ func (b *Books) Accounts(t testing.TB) int {
 type Replica struct {
 	Store   *store.Store
 	Ledger  *ledger.Ledger
-	Limiter *limit.Limiter
+	Limiter *rate.Limiter
 	// Server is where the test registers its services.
 	Server *connect.Server
 	// Drain makes the server end its streams.
@@ -203,7 +203,7 @@ func (b *Books) Replica(t testing.TB) *Replica {
 	return &Replica{
 		Store:   s,
 		Ledger:  l,
-		Limiter: limit.New(s, []byte("moneytest"), time.Now),
+		Limiter: rate.New(s, []byte("moneytest"), time.Now),
 		Server:  connect.NewServer(interceptors(t, draining)...),
 		Drain:   drain,
 	}

@@ -133,6 +133,8 @@ const (
 	ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED ErrorReason = 128
 	// The user still has money, holds or debts.
 	ErrorReason_ERROR_REASON_USER_HAS_FUNDS ErrorReason = 129
+	// The account's owner is gone; nothing moves there any more.
+	ErrorReason_ERROR_REASON_ACCOUNT_CLOSED ErrorReason = 130
 	// The phone number can't be a mobile phone number that takes SMS here.
 	ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID ErrorReason = 200
 	// The username belongs to somebody else.
@@ -202,6 +204,7 @@ var (
 		127: "ERROR_REASON_NOT_SEALED_YET",
 		128: "ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED",
 		129: "ERROR_REASON_USER_HAS_FUNDS",
+		130: "ERROR_REASON_ACCOUNT_CLOSED",
 		200: "ERROR_REASON_PHONE_NUMBER_INVALID",
 		201: "ERROR_REASON_USERNAME_TAKEN",
 		202: "ERROR_REASON_PASSWORD_TOO_COMMON",
@@ -260,6 +263,7 @@ var (
 		"ERROR_REASON_NOT_SEALED_YET":               127,
 		"ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED": 128,
 		"ERROR_REASON_USER_HAS_FUNDS":               129,
+		"ERROR_REASON_ACCOUNT_CLOSED":               130,
 		"ERROR_REASON_PHONE_NUMBER_INVALID":         200,
 		"ERROR_REASON_USERNAME_TAKEN":               201,
 		"ERROR_REASON_PASSWORD_TOO_COMMON":          202,
@@ -413,7 +417,7 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x1dtillbook/error/v1/error.proto\x12\x11tillbook.error.v1\"C\n" +
 	"\vOutcomeInfo\x124\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xce\x0f\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xf0\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x19\n" +
@@ -463,7 +467,8 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"&ERROR_REASON_TOO_MANY_PAYMENT_REQUESTS\x10~\x12\x1f\n" +
 	"\x1bERROR_REASON_NOT_SEALED_YET\x10\x7f\x12.\n" +
 	")ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED\x10\x80\x01\x12 \n" +
-	"\x1bERROR_REASON_USER_HAS_FUNDS\x10\x81\x01\x12&\n" +
+	"\x1bERROR_REASON_USER_HAS_FUNDS\x10\x81\x01\x12 \n" +
+	"\x1bERROR_REASON_ACCOUNT_CLOSED\x10\x82\x01\x12&\n" +
 	"!ERROR_REASON_PHONE_NUMBER_INVALID\x10\xc8\x01\x12 \n" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\xc9\x01\x12%\n" +
 	" ERROR_REASON_PASSWORD_TOO_COMMON\x10\xca\x01\x12%\n" +

@@ -24,6 +24,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// HoldState says where a hold is in its life.
+type HoldState int32
+
+const (
+	// Any state, in filters; never in output.
+	HoldState_HOLD_STATE_UNSPECIFIED HoldState = 0
+	// Money is set aside. A hold whose expire_time has passed can say so for a
+	// moment longer; nothing can be done with it.
+	HoldState_HOLD_STATE_OPEN HoldState = 1
+	// It was captured to its end.
+	HoldState_HOLD_STATE_CAPTURED HoldState = 2
+	// It was given up; what was not captured is available again.
+	HoldState_HOLD_STATE_VOIDED HoldState = 3
+	// Its time is over; what was not captured is available again.
+	HoldState_HOLD_STATE_EXPIRED HoldState = 4
+)
+
+// Enum value maps for HoldState.
+var (
+	HoldState_name = map[int32]string{
+		0: "HOLD_STATE_UNSPECIFIED",
+		1: "HOLD_STATE_OPEN",
+		2: "HOLD_STATE_CAPTURED",
+		3: "HOLD_STATE_VOIDED",
+		4: "HOLD_STATE_EXPIRED",
+	}
+	HoldState_value = map[string]int32{
+		"HOLD_STATE_UNSPECIFIED": 0,
+		"HOLD_STATE_OPEN":        1,
+		"HOLD_STATE_CAPTURED":    2,
+		"HOLD_STATE_VOIDED":      3,
+		"HOLD_STATE_EXPIRED":     4,
+	}
+)
+
+func (x HoldState) Enum() *HoldState {
+	p := new(HoldState)
+	*p = x
+	return p
+}
+
+func (x HoldState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HoldState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tillbook_ledger_v1_ledger_proto_enumTypes[0].Descriptor()
+}
+
+func (HoldState) Type() protoreflect.EnumType {
+	return &file_tillbook_ledger_v1_ledger_proto_enumTypes[0]
+}
+
+func (x HoldState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HoldState.Descriptor instead.
+func (HoldState) EnumDescriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_proto_rawDescGZIP(), []int{0}
+}
+
 // Asset is something that the ledger counts: a currency, a coin, points.
 type Asset struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -341,16 +403,24 @@ type Transaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, such as "txn_06b0q7…".
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
-	// What it was for: "transfer", "funding", "adjustment".
+	// What it was for: "transfer", "funding", "adjustment", "capture", "refund",
+	// "reversal", "repayment" or "import".
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Its entries.
 	Entries []*Entry `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The payer's note, or an operator's reason.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
-	// When it was committed.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// When it was committed; of an import, when it happened.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The transaction that this one gives back; empty if none.
+	OriginalTransactionId string `protobuf:"bytes,6,opt,name=original_transaction_id,json=originalTransactionId,proto3" json:"original_transaction_id,omitempty"`
+	// What was given back of this one, in the asset of its first entry; unset if
+	// nothing was.
+	Refunded *v1.Money `protobuf:"bytes,7,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// The transactions by which it was given back, oldest first.
+	RefundTransactionIds []string `protobuf:"bytes,8,rep,name=refund_transaction_ids,json=refundTransactionIds,proto3" json:"refund_transaction_ids,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -414,6 +484,27 @@ func (x *Transaction) GetNote() string {
 func (x *Transaction) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Transaction) GetOriginalTransactionId() string {
+	if x != nil {
+		return x.OriginalTransactionId
+	}
+	return ""
+}
+
+func (x *Transaction) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *Transaction) GetRefundTransactionIds() []string {
+	if x != nil {
+		return x.RefundTransactionIds
 	}
 	return nil
 }
@@ -555,6 +646,142 @@ func (x *Problem) GetDetail() string {
 	return ""
 }
 
+// Hold is money set aside in an account for a payment to come.
+type Hold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, such as "hld_06b0q7…".
+	HoldId string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// The code of the account that the money is in.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// What was authorized in all.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What was captured; more than amount if the excess was used.
+	Captured *v1.Money `protobuf:"bytes,4,opt,name=captured,proto3" json:"captured,omitempty"`
+	// What is still set aside.
+	Remaining *v1.Money `protobuf:"bytes,5,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// By how many hundredths of a percent captures may exceed amount, 0 to 10,000.
+	ExcessBasisPoints int32 `protobuf:"varint,6,opt,name=excess_basis_points,json=excessBasisPoints,proto3" json:"excess_basis_points,omitempty"`
+	// Where it is in its life.
+	State HoldState `protobuf:"varint,7,opt,name=state,proto3,enum=tillbook.ledger.v1.HoldState" json:"state,omitempty"`
+	// Who holds, and what for.
+	Reference string `protobuf:"bytes,8,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When it was created.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it expires by itself.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it was closed; unset while it is open.
+	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hold) Reset() {
+	*x = Hold{}
+	mi := &file_tillbook_ledger_v1_ledger_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hold) ProtoMessage() {}
+
+func (x *Hold) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hold.ProtoReflect.Descriptor instead.
+func (*Hold) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Hold) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *Hold) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Hold) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Hold) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *Hold) GetRemaining() *v1.Money {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+func (x *Hold) GetExcessBasisPoints() int32 {
+	if x != nil {
+		return x.ExcessBasisPoints
+	}
+	return 0
+}
+
+func (x *Hold) GetState() HoldState {
+	if x != nil {
+		return x.State
+	}
+	return HoldState_HOLD_STATE_UNSPECIFIED
+}
+
+func (x *Hold) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Hold) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Hold) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Hold) GetCloseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseTime
+	}
+	return nil
+}
+
 var File_tillbook_ledger_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_tillbook_ledger_v1_ledger_proto_rawDesc = "" +
@@ -583,14 +810,17 @@ const file_tillbook_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06amount\x18\x04 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x12=\n" +
 	"\rbalance_after\x18\x05 \x01(\v2\x18.tillbook.money.v1.MoneyR\fbalanceAfter\x12;\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xce\x01\n" +
+	"createTime\"\xf2\x02\n" +
 	"\vTransaction\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x123\n" +
 	"\aentries\x18\x03 \x03(\v2\x19.tillbook.ledger.v1.EntryR\aentries\x12\x12\n" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x9d\x01\n" +
+	"createTime\x126\n" +
+	"\x17original_transaction_id\x18\x06 \x01(\tR\x15originalTransactionId\x124\n" +
+	"\brefunded\x18\a \x01(\v2\x18.tillbook.money.v1.MoneyR\brefunded\x124\n" +
+	"\x16refund_transaction_ids\x18\b \x03(\tR\x14refundTransactionIds\"\x9d\x01\n" +
 	"\x10TrialBalanceLine\x12\x14\n" +
 	"\x05asset\x18\x01 \x01(\tR\x05asset\x12#\n" +
 	"\raccount_class\x18\x02 \x01(\tR\faccountClass\x12\x1a\n" +
@@ -599,7 +829,29 @@ const file_tillbook_ledger_v1_ledger_proto_rawDesc = "" +
 	"\aProblem\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detailB\xcd\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x91\x04\n" +
+	"\x04Hold\x12\x17\n" +
+	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x120\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x124\n" +
+	"\bcaptured\x18\x04 \x01(\v2\x18.tillbook.money.v1.MoneyR\bcaptured\x126\n" +
+	"\tremaining\x18\x05 \x01(\v2\x18.tillbook.money.v1.MoneyR\tremaining\x12.\n" +
+	"\x13excess_basis_points\x18\x06 \x01(\x05R\x11excessBasisPoints\x123\n" +
+	"\x05state\x18\a \x01(\x0e2\x1d.tillbook.ledger.v1.HoldStateR\x05state\x12\x1c\n" +
+	"\treference\x18\b \x01(\tR\treference\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x129\n" +
+	"\n" +
+	"close_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*\x84\x01\n" +
+	"\tHoldState\x12\x1a\n" +
+	"\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fHOLD_STATE_OPEN\x10\x01\x12\x17\n" +
+	"\x13HOLD_STATE_CAPTURED\x10\x02\x12\x15\n" +
+	"\x11HOLD_STATE_VOIDED\x10\x03\x12\x16\n" +
+	"\x12HOLD_STATE_EXPIRED\x10\x04B\xcd\x01\n" +
 	"\x16com.tillbook.ledger.v1B\vLedgerProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tillbook.Ledger.V1\xca\x02\x12Tillbook\\Ledger\\V1\xe2\x02\x1eTillbook\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tillbook::Ledger::V1b\x06proto3"
 
 var (
@@ -614,36 +866,47 @@ func file_tillbook_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 	return file_tillbook_ledger_v1_ledger_proto_rawDescData
 }
 
-var file_tillbook_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tillbook_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tillbook_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tillbook_ledger_v1_ledger_proto_goTypes = []any{
-	(*Asset)(nil),                 // 0: tillbook.ledger.v1.Asset
-	(*Account)(nil),               // 1: tillbook.ledger.v1.Account
-	(*Posting)(nil),               // 2: tillbook.ledger.v1.Posting
-	(*Entry)(nil),                 // 3: tillbook.ledger.v1.Entry
-	(*Transaction)(nil),           // 4: tillbook.ledger.v1.Transaction
-	(*TrialBalanceLine)(nil),      // 5: tillbook.ledger.v1.TrialBalanceLine
-	(*Problem)(nil),               // 6: tillbook.ledger.v1.Problem
-	(*v1.Money)(nil),              // 7: tillbook.money.v1.Money
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(HoldState)(0),                // 0: tillbook.ledger.v1.HoldState
+	(*Asset)(nil),                 // 1: tillbook.ledger.v1.Asset
+	(*Account)(nil),               // 2: tillbook.ledger.v1.Account
+	(*Posting)(nil),               // 3: tillbook.ledger.v1.Posting
+	(*Entry)(nil),                 // 4: tillbook.ledger.v1.Entry
+	(*Transaction)(nil),           // 5: tillbook.ledger.v1.Transaction
+	(*TrialBalanceLine)(nil),      // 6: tillbook.ledger.v1.TrialBalanceLine
+	(*Problem)(nil),               // 7: tillbook.ledger.v1.Problem
+	(*Hold)(nil),                  // 8: tillbook.ledger.v1.Hold
+	(*v1.Money)(nil),              // 9: tillbook.money.v1.Money
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_tillbook_ledger_v1_ledger_proto_depIdxs = []int32{
-	7,  // 0: tillbook.ledger.v1.Account.balance:type_name -> tillbook.money.v1.Money
-	7,  // 1: tillbook.ledger.v1.Account.held:type_name -> tillbook.money.v1.Money
-	7,  // 2: tillbook.ledger.v1.Account.available:type_name -> tillbook.money.v1.Money
-	7,  // 3: tillbook.ledger.v1.Account.floor:type_name -> tillbook.money.v1.Money
-	8,  // 4: tillbook.ledger.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: tillbook.ledger.v1.Posting.amount:type_name -> tillbook.money.v1.Money
-	7,  // 6: tillbook.ledger.v1.Entry.amount:type_name -> tillbook.money.v1.Money
-	7,  // 7: tillbook.ledger.v1.Entry.balance_after:type_name -> tillbook.money.v1.Money
-	8,  // 8: tillbook.ledger.v1.Entry.create_time:type_name -> google.protobuf.Timestamp
-	3,  // 9: tillbook.ledger.v1.Transaction.entries:type_name -> tillbook.ledger.v1.Entry
-	8,  // 10: tillbook.ledger.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 11: tillbook.ledger.v1.TrialBalanceLine.balance:type_name -> tillbook.money.v1.Money
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	9,  // 0: tillbook.ledger.v1.Account.balance:type_name -> tillbook.money.v1.Money
+	9,  // 1: tillbook.ledger.v1.Account.held:type_name -> tillbook.money.v1.Money
+	9,  // 2: tillbook.ledger.v1.Account.available:type_name -> tillbook.money.v1.Money
+	9,  // 3: tillbook.ledger.v1.Account.floor:type_name -> tillbook.money.v1.Money
+	10, // 4: tillbook.ledger.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: tillbook.ledger.v1.Posting.amount:type_name -> tillbook.money.v1.Money
+	9,  // 6: tillbook.ledger.v1.Entry.amount:type_name -> tillbook.money.v1.Money
+	9,  // 7: tillbook.ledger.v1.Entry.balance_after:type_name -> tillbook.money.v1.Money
+	10, // 8: tillbook.ledger.v1.Entry.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: tillbook.ledger.v1.Transaction.entries:type_name -> tillbook.ledger.v1.Entry
+	10, // 10: tillbook.ledger.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 11: tillbook.ledger.v1.Transaction.refunded:type_name -> tillbook.money.v1.Money
+	9,  // 12: tillbook.ledger.v1.TrialBalanceLine.balance:type_name -> tillbook.money.v1.Money
+	9,  // 13: tillbook.ledger.v1.Hold.amount:type_name -> tillbook.money.v1.Money
+	9,  // 14: tillbook.ledger.v1.Hold.captured:type_name -> tillbook.money.v1.Money
+	9,  // 15: tillbook.ledger.v1.Hold.remaining:type_name -> tillbook.money.v1.Money
+	0,  // 16: tillbook.ledger.v1.Hold.state:type_name -> tillbook.ledger.v1.HoldState
+	10, // 17: tillbook.ledger.v1.Hold.create_time:type_name -> google.protobuf.Timestamp
+	10, // 18: tillbook.ledger.v1.Hold.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 19: tillbook.ledger.v1.Hold.close_time:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_ledger_v1_ledger_proto_init() }
@@ -656,13 +919,14 @@ func file_tillbook_ledger_v1_ledger_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_ledger_v1_ledger_proto_rawDesc), len(file_tillbook_ledger_v1_ledger_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   7,
+			NumEnums:      1,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_tillbook_ledger_v1_ledger_proto_goTypes,
 		DependencyIndexes: file_tillbook_ledger_v1_ledger_proto_depIdxs,
+		EnumInfos:         file_tillbook_ledger_v1_ledger_proto_enumTypes,
 		MessageInfos:      file_tillbook_ledger_v1_ledger_proto_msgTypes,
 	}.Build()
 	File_tillbook_ledger_v1_ledger_proto = out.File

@@ -8,6 +8,8 @@ package ledgerv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v11 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -22,6 +24,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// PostMode says how the items of one call depend on each other.
+type PostMode int32
+
+const (
+	// Not said; refused.
+	PostMode_POST_MODE_UNSPECIFIED PostMode = 0
+	// All items are executed, or none.
+	PostMode_POST_MODE_ATOMIC PostMode = 1
+	// Each item is executed or refused on its own.
+	PostMode_POST_MODE_INDEPENDENT PostMode = 2
+)
+
+// Enum value maps for PostMode.
+var (
+	PostMode_name = map[int32]string{
+		0: "POST_MODE_UNSPECIFIED",
+		1: "POST_MODE_ATOMIC",
+		2: "POST_MODE_INDEPENDENT",
+	}
+	PostMode_value = map[string]int32{
+		"POST_MODE_UNSPECIFIED": 0,
+		"POST_MODE_ATOMIC":      1,
+		"POST_MODE_INDEPENDENT": 2,
+	}
+)
+
+func (x PostMode) Enum() *PostMode {
+	p := new(PostMode)
+	*p = x
+	return p
+}
+
+func (x PostMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PostMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_tillbook_ledger_v1_ledger_service_proto_enumTypes[0].Descriptor()
+}
+
+func (PostMode) Type() protoreflect.EnumType {
+	return &file_tillbook_ledger_v1_ledger_service_proto_enumTypes[0]
+}
+
+func (x PostMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PostMode.Descriptor instead.
+func (PostMode) EnumDescriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{0}
+}
 
 // ListAssetsRequest is the request of ListAssets.
 type ListAssetsRequest struct {
@@ -853,11 +908,1511 @@ func (x *VerifyResponse) GetEntries() int64 {
 	return 0
 }
 
+// CreateHoldRequest is the request of CreateHold.
+type CreateHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The code of the account.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// How much, greater than zero.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// By how many hundredths of a percent captures may exceed amount, as for tips
+	// or fuel: 0, the default, to 10,000.
+	ExcessBasisPoints int32 `protobuf:"varint,4,opt,name=excess_basis_points,json=excessBasisPoints,proto3" json:"excess_basis_points,omitempty"`
+	// When the hold ends by itself, at most 366 days from now; seven days from now
+	// if unset.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Who holds and what for, at most 140 characters on one line.
+	Reference     string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateHoldRequest) Reset() {
+	*x = CreateHoldRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateHoldRequest) ProtoMessage() {}
+
+func (x *CreateHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateHoldRequest.ProtoReflect.Descriptor instead.
+func (*CreateHoldRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CreateHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CreateHoldRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *CreateHoldRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CreateHoldRequest) GetExcessBasisPoints() int32 {
+	if x != nil {
+		return x.ExcessBasisPoints
+	}
+	return 0
+}
+
+func (x *CreateHoldRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *CreateHoldRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// CreateHoldResponse is the response of CreateHold.
+type CreateHoldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold as it was created.
+	Hold          *Hold `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateHoldResponse) Reset() {
+	*x = CreateHoldResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateHoldResponse) ProtoMessage() {}
+
+func (x *CreateHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateHoldResponse.ProtoReflect.Descriptor instead.
+func (*CreateHoldResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateHoldResponse) GetHold() *Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+// IncreaseHoldRequest is the request of IncreaseHold.
+type IncreaseHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The hold's id.
+	HoldId string `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// By how much, greater than zero.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncreaseHoldRequest) Reset() {
+	*x = IncreaseHoldRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncreaseHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncreaseHoldRequest) ProtoMessage() {}
+
+func (x *IncreaseHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncreaseHoldRequest.ProtoReflect.Descriptor instead.
+func (*IncreaseHoldRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *IncreaseHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *IncreaseHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *IncreaseHoldRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// IncreaseHoldResponse is the response of IncreaseHold.
+type IncreaseHoldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold right after it was increased.
+	Hold          *Hold `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncreaseHoldResponse) Reset() {
+	*x = IncreaseHoldResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncreaseHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncreaseHoldResponse) ProtoMessage() {}
+
+func (x *IncreaseHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncreaseHoldResponse.ProtoReflect.Descriptor instead.
+func (*IncreaseHoldResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *IncreaseHoldResponse) GetHold() *Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+// CaptureHoldRequest is the request of CaptureHold.
+type CaptureHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The hold's id.
+	HoldId string `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// Where the money goes; the sum of these amounts, each greater than zero, is
+	// captured.
+	Credits []*Posting `protobuf:"bytes,3,rep,name=credits,proto3" json:"credits,omitempty"`
+	// Whether this is the last capture: what remains is then available again.
+	Final bool `protobuf:"varint,4,opt,name=final,proto3" json:"final,omitempty"`
+	// Why it is done, at most 140 characters on one line; kept with the
+	// transaction and shown in histories.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldRequest) Reset() {
+	*x = CaptureHoldRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldRequest) ProtoMessage() {}
+
+func (x *CaptureHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldRequest.ProtoReflect.Descriptor instead.
+func (*CaptureHoldRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CaptureHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetCredits() []*Posting {
+	if x != nil {
+		return x.Credits
+	}
+	return nil
+}
+
+func (x *CaptureHoldRequest) GetFinal() bool {
+	if x != nil {
+		return x.Final
+	}
+	return false
+}
+
+func (x *CaptureHoldRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CaptureHoldResponse is the response of CaptureHold.
+type CaptureHoldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction that moved the money.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// The hold right after it.
+	Hold          *Hold `protobuf:"bytes,2,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldResponse) Reset() {
+	*x = CaptureHoldResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldResponse) ProtoMessage() {}
+
+func (x *CaptureHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldResponse.ProtoReflect.Descriptor instead.
+func (*CaptureHoldResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CaptureHoldResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *CaptureHoldResponse) GetHold() *Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+// VoidHoldRequest is the request of VoidHold.
+type VoidHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The hold's id.
+	HoldId        string `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidHoldRequest) Reset() {
+	*x = VoidHoldRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidHoldRequest) ProtoMessage() {}
+
+func (x *VoidHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidHoldRequest.ProtoReflect.Descriptor instead.
+func (*VoidHoldRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *VoidHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *VoidHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+// VoidHoldResponse is the response of VoidHold.
+type VoidHoldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold right after it.
+	Hold          *Hold `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidHoldResponse) Reset() {
+	*x = VoidHoldResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidHoldResponse) ProtoMessage() {}
+
+func (x *VoidHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidHoldResponse.ProtoReflect.Descriptor instead.
+func (*VoidHoldResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *VoidHoldResponse) GetHold() *Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+// GetHoldRequest is the request of GetHold.
+type GetHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold's id.
+	HoldId        string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHoldRequest) Reset() {
+	*x = GetHoldRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHoldRequest) ProtoMessage() {}
+
+func (x *GetHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHoldRequest.ProtoReflect.Descriptor instead.
+func (*GetHoldRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+// GetHoldResponse is the response of GetHold.
+type GetHoldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hold.
+	Hold          *Hold `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHoldResponse) Reset() {
+	*x = GetHoldResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHoldResponse) ProtoMessage() {}
+
+func (x *GetHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHoldResponse.ProtoReflect.Descriptor instead.
+func (*GetHoldResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *GetHoldResponse) GetHold() *Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+// ListHoldsRequest is the request of ListHolds.
+type ListHoldsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code of the account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Only holds in this state; all if unspecified.
+	State HoldState `protobuf:"varint,2,opt,name=state,proto3,enum=tillbook.ledger.v1.HoldState" json:"state,omitempty"`
+	// How many holds to return at the most; default 50, at most 200.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldsRequest) Reset() {
+	*x = ListHoldsRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldsRequest) ProtoMessage() {}
+
+func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
+func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListHoldsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ListHoldsRequest) GetState() HoldState {
+	if x != nil {
+		return x.State
+	}
+	return HoldState_HOLD_STATE_UNSPECIFIED
+}
+
+func (x *ListHoldsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListHoldsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListHoldsResponse is the response of ListHolds.
+type ListHoldsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The holds, newest first.
+	Holds []*Hold `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldsResponse) Reset() {
+	*x = ListHoldsResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldsResponse) ProtoMessage() {}
+
+func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
+func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListHoldsResponse) GetHolds() []*Hold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *ListHoldsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// RefundTransactionRequest is the request of RefundTransaction.
+type RefundTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The transaction's id.
+	TransactionId string `protobuf:"bytes,2,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// How much to give back, greater than zero; all that is left if unset. A part
+	// can only be given back of a transaction with two entries.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Why it is done, at most 140 characters on one line; kept with the
+	// transaction and shown in histories.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundTransactionRequest) Reset() {
+	*x = RefundTransactionRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundTransactionRequest) ProtoMessage() {}
+
+func (x *RefundTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundTransactionRequest.ProtoReflect.Descriptor instead.
+func (*RefundTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RefundTransactionRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RefundTransactionRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *RefundTransactionRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundTransactionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RefundTransactionResponse is the response of RefundTransaction.
+type RefundTransactionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction that gave it back.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundTransactionResponse) Reset() {
+	*x = RefundTransactionResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundTransactionResponse) ProtoMessage() {}
+
+func (x *RefundTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundTransactionResponse.ProtoReflect.Descriptor instead.
+func (*RefundTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RefundTransactionResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// ReverseTransactionRequest is the request of ReverseTransaction.
+type ReverseTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters. Unique per operator.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The transaction's id.
+	TransactionId string `protobuf:"bytes,2,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// Why it is done, at most 140 characters on one line; kept with the
+	// transaction and shown in histories.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to go on although who received the money no longer has it. The rest
+	// is then owed by an account "receivable/<owner>/<asset>".
+	AllowReceivable bool `protobuf:"varint,4,opt,name=allow_receivable,json=allowReceivable,proto3" json:"allow_receivable,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReverseTransactionRequest) Reset() {
+	*x = ReverseTransactionRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransactionRequest) ProtoMessage() {}
+
+func (x *ReverseTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransactionRequest.ProtoReflect.Descriptor instead.
+func (*ReverseTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ReverseTransactionRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReverseTransactionRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *ReverseTransactionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReverseTransactionRequest) GetAllowReceivable() bool {
+	if x != nil {
+		return x.AllowReceivable
+	}
+	return false
+}
+
+// ReverseTransactionResponse is the response of ReverseTransaction.
+type ReverseTransactionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction that undid it.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransactionResponse) Reset() {
+	*x = ReverseTransactionResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransactionResponse) ProtoMessage() {}
+
+func (x *ReverseTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransactionResponse.ProtoReflect.Descriptor instead.
+func (*ReverseTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ReverseTransactionResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// PostTransactionsRequest is the request of PostTransactions.
+type PostTransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the items depend on each other.
+	Mode PostMode `protobuf:"varint,1,opt,name=mode,proto3,enum=tillbook.ledger.v1.PostMode" json:"mode,omitempty"`
+	// The transactions, each as in PostTransaction. They are executed in order.
+	Items         []*PostTransactionRequest `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostTransactionsRequest) Reset() {
+	*x = PostTransactionsRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostTransactionsRequest) ProtoMessage() {}
+
+func (x *PostTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*PostTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PostTransactionsRequest) GetMode() PostMode {
+	if x != nil {
+		return x.Mode
+	}
+	return PostMode_POST_MODE_UNSPECIFIED
+}
+
+func (x *PostTransactionsRequest) GetItems() []*PostTransactionRequest {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// PostTransactionsResponse is the response of PostTransactions.
+type PostTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result an item, in their order.
+	Results       []*PostResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostTransactionsResponse) Reset() {
+	*x = PostTransactionsResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostTransactionsResponse) ProtoMessage() {}
+
+func (x *PostTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*PostTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *PostTransactionsResponse) GetResults() []*PostResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// PostResult is what became of an item.
+type PostResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it came to.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*PostResult_Transaction
+	//	*PostResult_Failure
+	Result        isPostResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostResult) Reset() {
+	*x = PostResult{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostResult) ProtoMessage() {}
+
+func (x *PostResult) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostResult.ProtoReflect.Descriptor instead.
+func (*PostResult) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PostResult) GetResult() isPostResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *PostResult) GetTransaction() *Transaction {
+	if x != nil {
+		if x, ok := x.Result.(*PostResult_Transaction); ok {
+			return x.Transaction
+		}
+	}
+	return nil
+}
+
+func (x *PostResult) GetFailure() *PostFailure {
+	if x != nil {
+		if x, ok := x.Result.(*PostResult_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+type isPostResult_Result interface {
+	isPostResult_Result()
+}
+
+type PostResult_Transaction struct {
+	// It was executed, by this call or an earlier one with its key.
+	Transaction *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3,oneof"`
+}
+
+type PostResult_Failure struct {
+	// It was refused.
+	Failure *PostFailure `protobuf:"bytes,2,opt,name=failure,proto3,oneof"`
+}
+
+func (*PostResult_Transaction) isPostResult_Result() {}
+
+func (*PostResult_Failure) isPostResult_Result() {}
+
+// PostFailure says why an item was refused, as the error of a call would.
+type PostFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reason, such as "INSUFFICIENT_FUNDS".
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The message.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The field that is wrong, such as "items[3].postings[0].account"; empty if the
+	// reason isn't about one.
+	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	// What became of the item's money.
+	Outcome       v11.Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=tillbook.error.v1.Outcome" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostFailure) Reset() {
+	*x = PostFailure{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostFailure) ProtoMessage() {}
+
+func (x *PostFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostFailure.ProtoReflect.Descriptor instead.
+func (*PostFailure) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PostFailure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PostFailure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *PostFailure) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PostFailure) GetOutcome() v11.Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return v11.Outcome(0)
+}
+
+// ImportTransactionsRequest is one message of the stream that ImportTransactions
+// takes.
+type ImportTransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which import it is: 1 to 64 visible ASCII characters, the same in all messages
+	// and whenever the import goes on.
+	ImportId string `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	// The number of the first item: the first of an import has number 1, and each
+	// item one more than that before it.
+	FirstSequence int64 `protobuf:"varint,2,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
+	// The items. They are executed all or none.
+	Items         []*ImportItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportTransactionsRequest) Reset() {
+	*x = ImportTransactionsRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportTransactionsRequest) ProtoMessage() {}
+
+func (x *ImportTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*ImportTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ImportTransactionsRequest) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+func (x *ImportTransactionsRequest) GetFirstSequence() int64 {
+	if x != nil {
+		return x.FirstSequence
+	}
+	return 0
+}
+
+func (x *ImportTransactionsRequest) GetItems() []*ImportItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// ImportItem is a transaction of another system.
+type ImportItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it happened, in the past.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The postings, as in PostTransaction.
+	Postings []*Posting `protobuf:"bytes,2,rep,name=postings,proto3" json:"postings,omitempty"`
+	// A note, at most 140 characters on one line.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportItem) Reset() {
+	*x = ImportItem{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportItem) ProtoMessage() {}
+
+func (x *ImportItem) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportItem.ProtoReflect.Descriptor instead.
+func (*ImportItem) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ImportItem) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ImportItem) GetPostings() []*Posting {
+	if x != nil {
+		return x.Postings
+	}
+	return nil
+}
+
+func (x *ImportItem) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// ImportTransactionsResponse is the response of ImportTransactions.
+type ImportTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items this call executed.
+	Imported int64 `protobuf:"varint,1,opt,name=imported,proto3" json:"imported,omitempty"`
+	// How many had been executed before.
+	Skipped int64 `protobuf:"varint,2,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// The number of the item to go on with.
+	NextSequence  int64 `protobuf:"varint,3,opt,name=next_sequence,json=nextSequence,proto3" json:"next_sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportTransactionsResponse) Reset() {
+	*x = ImportTransactionsResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportTransactionsResponse) ProtoMessage() {}
+
+func (x *ImportTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*ImportTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ImportTransactionsResponse) GetImported() int64 {
+	if x != nil {
+		return x.Imported
+	}
+	return 0
+}
+
+func (x *ImportTransactionsResponse) GetSkipped() int64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+func (x *ImportTransactionsResponse) GetNextSequence() int64 {
+	if x != nil {
+		return x.NextSequence
+	}
+	return 0
+}
+
+// GetImportRequest is the request of GetImport.
+type GetImportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which import it is.
+	ImportId      string `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetImportRequest) Reset() {
+	*x = GetImportRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetImportRequest) ProtoMessage() {}
+
+func (x *GetImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetImportRequest.ProtoReflect.Descriptor instead.
+func (*GetImportRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetImportRequest) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+// GetImportResponse is the response of GetImport.
+type GetImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the item to go on with; 1 if there is no such import.
+	NextSequence  int64 `protobuf:"varint,1,opt,name=next_sequence,json=nextSequence,proto3" json:"next_sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetImportResponse) Reset() {
+	*x = GetImportResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetImportResponse) ProtoMessage() {}
+
+func (x *GetImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetImportResponse.ProtoReflect.Descriptor instead.
+func (*GetImportResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetImportResponse) GetNextSequence() int64 {
+	if x != nil {
+		return x.NextSequence
+	}
+	return 0
+}
+
 var File_tillbook_ledger_v1_ledger_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/ledger/v1/ledger_service.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftillbook/ledger/v1/ledger.proto\"e\n" +
+	"'tillbook/ledger/v1/ledger_service.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/error/v1/error.proto\x1a\x1ftillbook/ledger/v1/ledger.proto\x1a\x1dtillbook/money/v1/money.proto\"e\n" +
 	"\x11ListAssetsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -905,7 +2460,105 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\bproblems\x18\x02 \x03(\v2\x1b.tillbook.ledger.v1.ProblemR\bproblems\x12\x1a\n" +
 	"\baccounts\x18\x03 \x01(\x03R\baccounts\x12\"\n" +
 	"\ftransactions\x18\x04 \x01(\x03R\ftransactions\x12\x18\n" +
-	"\aentries\x18\x05 \x01(\x03R\aentries2\xbe\x06\n" +
+	"\aentries\x18\x05 \x01(\x03R\aentries\"\xe8\x02\n" +
+	"\x11CreateHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12.\n" +
+	"\aaccount\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]*$R\aaccount\x128\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12:\n" +
+	"\x13excess_basis_points\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x11excessBasisPoints\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x121\n" +
+	"\treference\x18\x06 \x01(\tB\x13\xbaH\x10r\x0e\x18\x8c\x012\t^\\P{Cc}*$R\treference\"B\n" +
+	"\x12CreateHoldResponse\x12,\n" +
+	"\x04hold\x18\x01 \x01(\v2\x18.tillbook.ledger.v1.HoldR\x04hold\"\xc2\x01\n" +
+	"\x13IncreaseHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x122\n" +
+	"\ahold_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^hld_[0-9a-z]{26}$R\x06holdId\x128\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"D\n" +
+	"\x14IncreaseHoldResponse\x12,\n" +
+	"\x04hold\x18\x01 \x01(\v2\x18.tillbook.ledger.v1.HoldR\x04hold\"\x8f\x02\n" +
+	"\x12CaptureHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x122\n" +
+	"\ahold_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^hld_[0-9a-z]{26}$R\x06holdId\x12A\n" +
+	"\acredits\x18\x03 \x03(\v2\x1b.tillbook.ledger.v1.PostingB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10cR\acredits\x12\x14\n" +
+	"\x05final\x18\x04 \x01(\bR\x05final\x12-\n" +
+	"\x06reason\x18\x05 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x8c\x012\t^\\P{Cc}*$R\x06reason\"\x86\x01\n" +
+	"\x13CaptureHoldResponse\x12A\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\x12,\n" +
+	"\x04hold\x18\x02 \x01(\v2\x18.tillbook.ledger.v1.HoldR\x04hold\"\x84\x01\n" +
+	"\x0fVoidHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x122\n" +
+	"\ahold_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^hld_[0-9a-z]{26}$R\x06holdId\"@\n" +
+	"\x10VoidHoldResponse\x12,\n" +
+	"\x04hold\x18\x01 \x01(\v2\x18.tillbook.ledger.v1.HoldR\x04hold\"D\n" +
+	"\x0eGetHoldRequest\x122\n" +
+	"\ahold_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^hld_[0-9a-z]{26}$R\x06holdId\"?\n" +
+	"\x0fGetHoldResponse\x12,\n" +
+	"\x04hold\x18\x01 \x01(\v2\x18.tillbook.ledger.v1.HoldR\x04hold\"\xd3\x01\n" +
+	"\x10ListHoldsRequest\x12.\n" +
+	"\aaccount\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]*$R\aaccount\x12=\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1d.tillbook.ledger.v1.HoldStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"k\n" +
+	"\x11ListHoldsResponse\x12.\n" +
+	"\x05holds\x18\x01 \x03(\v2\x18.tillbook.ledger.v1.HoldR\x05holds\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfc\x01\n" +
+	"\x18RefundTransactionRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12@\n" +
+	"\x0etransaction_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\x120\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x12-\n" +
+	"\x06reason\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x8c\x012\t^\\P{Cc}*$R\x06reason\"^\n" +
+	"\x19RefundTransactionResponse\x12A\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\xf6\x01\n" +
+	"\x19ReverseTransactionRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12@\n" +
+	"\x0etransaction_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\x12-\n" +
+	"\x06reason\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x8c\x012\t^\\P{Cc}*$R\x06reason\x12)\n" +
+	"\x10allow_receivable\x18\x04 \x01(\bR\x0fallowReceivable\"_\n" +
+	"\x1aReverseTransactionResponse\x12A\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\xa6\x01\n" +
+	"\x17PostTransactionsRequest\x12<\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1c.tillbook.ledger.v1.PostModeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04mode\x12M\n" +
+	"\x05items\x18\x02 \x03(\v2*.tillbook.ledger.v1.PostTransactionRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05items\"T\n" +
+	"\x18PostTransactionsResponse\x128\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.tillbook.ledger.v1.PostResultR\aresults\"\x98\x01\n" +
+	"\n" +
+	"PostResult\x12C\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionH\x00R\vtransaction\x12;\n" +
+	"\afailure\x18\x02 \x01(\v2\x1f.tillbook.ledger.v1.PostFailureH\x00R\afailureB\b\n" +
+	"\x06result\"\x8b\x01\n" +
+	"\vPostFailure\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x124\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome\"\xc1\x01\n" +
+	"\x19ImportTransactionsRequest\x121\n" +
+	"\timport_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\bimportId\x12.\n" +
+	"\x0efirst_sequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\rfirstSequence\x12A\n" +
+	"\x05items\x18\x03 \x03(\v2\x1e.tillbook.ledger.v1.ImportItemB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x05items\"\xb2\x01\n" +
+	"\n" +
+	"ImportItem\x126\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12C\n" +
+	"\bpostings\x18\x02 \x03(\v2\x1b.tillbook.ledger.v1.PostingB\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10dR\bpostings\x12'\n" +
+	"\x04note\x18\x03 \x01(\tB\x13\xbaH\x10r\x0e\x18\x8c\x012\t^\\P{Cc}*$R\x04note\"w\n" +
+	"\x1aImportTransactionsResponse\x12\x1a\n" +
+	"\bimported\x18\x01 \x01(\x03R\bimported\x12\x18\n" +
+	"\askipped\x18\x02 \x01(\x03R\askipped\x12#\n" +
+	"\rnext_sequence\x18\x03 \x01(\x03R\fnextSequence\"E\n" +
+	"\x10GetImportRequest\x121\n" +
+	"\timport_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\bimportId\"8\n" +
+	"\x11GetImportResponse\x12#\n" +
+	"\rnext_sequence\x18\x01 \x01(\x03R\fnextSequence*V\n" +
+	"\bPostMode\x12\x19\n" +
+	"\x15POST_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10POST_MODE_ATOMIC\x10\x01\x12\x19\n" +
+	"\x15POST_MODE_INDEPENDENT\x10\x022\xbc\x0f\n" +
 	"\rLedgerService\x12`\n" +
 	"\n" +
 	"ListAssets\x12%.tillbook.ledger.v1.ListAssetsRequest\x1a&.tillbook.ledger.v1.ListAssetsResponse\"\x03\x90\x02\x01\x12c\n" +
@@ -916,7 +2569,19 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x0eGetTransaction\x12).tillbook.ledger.v1.GetTransactionRequest\x1a*.tillbook.ledger.v1.GetTransactionResponse\"\x03\x90\x02\x01\x12o\n" +
 	"\x0fPostTransaction\x12*.tillbook.ledger.v1.PostTransactionRequest\x1a+.tillbook.ledger.v1.PostTransactionResponse\"\x03\x90\x02\x02\x12o\n" +
 	"\x0fGetTrialBalance\x12*.tillbook.ledger.v1.GetTrialBalanceRequest\x1a+.tillbook.ledger.v1.GetTrialBalanceResponse\"\x03\x90\x02\x01\x12O\n" +
-	"\x06Verify\x12!.tillbook.ledger.v1.VerifyRequest\x1a\".tillbook.ledger.v1.VerifyResponseB\xd4\x01\n" +
+	"\x06Verify\x12!.tillbook.ledger.v1.VerifyRequest\x1a\".tillbook.ledger.v1.VerifyResponse\x12`\n" +
+	"\n" +
+	"CreateHold\x12%.tillbook.ledger.v1.CreateHoldRequest\x1a&.tillbook.ledger.v1.CreateHoldResponse\"\x03\x90\x02\x02\x12f\n" +
+	"\fIncreaseHold\x12'.tillbook.ledger.v1.IncreaseHoldRequest\x1a(.tillbook.ledger.v1.IncreaseHoldResponse\"\x03\x90\x02\x02\x12c\n" +
+	"\vCaptureHold\x12&.tillbook.ledger.v1.CaptureHoldRequest\x1a'.tillbook.ledger.v1.CaptureHoldResponse\"\x03\x90\x02\x02\x12Z\n" +
+	"\bVoidHold\x12#.tillbook.ledger.v1.VoidHoldRequest\x1a$.tillbook.ledger.v1.VoidHoldResponse\"\x03\x90\x02\x02\x12W\n" +
+	"\aGetHold\x12\".tillbook.ledger.v1.GetHoldRequest\x1a#.tillbook.ledger.v1.GetHoldResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\tListHolds\x12$.tillbook.ledger.v1.ListHoldsRequest\x1a%.tillbook.ledger.v1.ListHoldsResponse\"\x03\x90\x02\x01\x12u\n" +
+	"\x11RefundTransaction\x12,.tillbook.ledger.v1.RefundTransactionRequest\x1a-.tillbook.ledger.v1.RefundTransactionResponse\"\x03\x90\x02\x02\x12x\n" +
+	"\x12ReverseTransaction\x12-.tillbook.ledger.v1.ReverseTransactionRequest\x1a..tillbook.ledger.v1.ReverseTransactionResponse\"\x03\x90\x02\x02\x12r\n" +
+	"\x10PostTransactions\x12+.tillbook.ledger.v1.PostTransactionsRequest\x1a,.tillbook.ledger.v1.PostTransactionsResponse\"\x03\x90\x02\x02\x12u\n" +
+	"\x12ImportTransactions\x12-.tillbook.ledger.v1.ImportTransactionsRequest\x1a..tillbook.ledger.v1.ImportTransactionsResponse(\x01\x12]\n" +
+	"\tGetImport\x12$.tillbook.ledger.v1.GetImportRequest\x1a%.tillbook.ledger.v1.GetImportResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
 	"\x16com.tillbook.ledger.v1B\x12LedgerServiceProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tillbook.Ledger.V1\xca\x02\x12Tillbook\\Ledger\\V1\xe2\x02\x1eTillbook\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tillbook::Ledger::V1b\x06proto3"
 
 var (
@@ -931,66 +2596,143 @@ func file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP() []byte {
 	return file_tillbook_ledger_v1_ledger_service_proto_rawDescData
 }
 
-var file_tillbook_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tillbook_ledger_v1_ledger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tillbook_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_tillbook_ledger_v1_ledger_service_proto_goTypes = []any{
-	(*ListAssetsRequest)(nil),       // 0: tillbook.ledger.v1.ListAssetsRequest
-	(*ListAssetsResponse)(nil),      // 1: tillbook.ledger.v1.ListAssetsResponse
-	(*CreateAssetRequest)(nil),      // 2: tillbook.ledger.v1.CreateAssetRequest
-	(*CreateAssetResponse)(nil),     // 3: tillbook.ledger.v1.CreateAssetResponse
-	(*GetAccountRequest)(nil),       // 4: tillbook.ledger.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),      // 5: tillbook.ledger.v1.GetAccountResponse
-	(*ListEntriesRequest)(nil),      // 6: tillbook.ledger.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),     // 7: tillbook.ledger.v1.ListEntriesResponse
-	(*GetTransactionRequest)(nil),   // 8: tillbook.ledger.v1.GetTransactionRequest
-	(*GetTransactionResponse)(nil),  // 9: tillbook.ledger.v1.GetTransactionResponse
-	(*PostTransactionRequest)(nil),  // 10: tillbook.ledger.v1.PostTransactionRequest
-	(*PostTransactionResponse)(nil), // 11: tillbook.ledger.v1.PostTransactionResponse
-	(*GetTrialBalanceRequest)(nil),  // 12: tillbook.ledger.v1.GetTrialBalanceRequest
-	(*GetTrialBalanceResponse)(nil), // 13: tillbook.ledger.v1.GetTrialBalanceResponse
-	(*VerifyRequest)(nil),           // 14: tillbook.ledger.v1.VerifyRequest
-	(*VerifyResponse)(nil),          // 15: tillbook.ledger.v1.VerifyResponse
-	(*Asset)(nil),                   // 16: tillbook.ledger.v1.Asset
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
-	(*Account)(nil),                 // 18: tillbook.ledger.v1.Account
-	(*Entry)(nil),                   // 19: tillbook.ledger.v1.Entry
-	(*Transaction)(nil),             // 20: tillbook.ledger.v1.Transaction
-	(*Posting)(nil),                 // 21: tillbook.ledger.v1.Posting
-	(*TrialBalanceLine)(nil),        // 22: tillbook.ledger.v1.TrialBalanceLine
-	(*Problem)(nil),                 // 23: tillbook.ledger.v1.Problem
+	(PostMode)(0),                      // 0: tillbook.ledger.v1.PostMode
+	(*ListAssetsRequest)(nil),          // 1: tillbook.ledger.v1.ListAssetsRequest
+	(*ListAssetsResponse)(nil),         // 2: tillbook.ledger.v1.ListAssetsResponse
+	(*CreateAssetRequest)(nil),         // 3: tillbook.ledger.v1.CreateAssetRequest
+	(*CreateAssetResponse)(nil),        // 4: tillbook.ledger.v1.CreateAssetResponse
+	(*GetAccountRequest)(nil),          // 5: tillbook.ledger.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),         // 6: tillbook.ledger.v1.GetAccountResponse
+	(*ListEntriesRequest)(nil),         // 7: tillbook.ledger.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),        // 8: tillbook.ledger.v1.ListEntriesResponse
+	(*GetTransactionRequest)(nil),      // 9: tillbook.ledger.v1.GetTransactionRequest
+	(*GetTransactionResponse)(nil),     // 10: tillbook.ledger.v1.GetTransactionResponse
+	(*PostTransactionRequest)(nil),     // 11: tillbook.ledger.v1.PostTransactionRequest
+	(*PostTransactionResponse)(nil),    // 12: tillbook.ledger.v1.PostTransactionResponse
+	(*GetTrialBalanceRequest)(nil),     // 13: tillbook.ledger.v1.GetTrialBalanceRequest
+	(*GetTrialBalanceResponse)(nil),    // 14: tillbook.ledger.v1.GetTrialBalanceResponse
+	(*VerifyRequest)(nil),              // 15: tillbook.ledger.v1.VerifyRequest
+	(*VerifyResponse)(nil),             // 16: tillbook.ledger.v1.VerifyResponse
+	(*CreateHoldRequest)(nil),          // 17: tillbook.ledger.v1.CreateHoldRequest
+	(*CreateHoldResponse)(nil),         // 18: tillbook.ledger.v1.CreateHoldResponse
+	(*IncreaseHoldRequest)(nil),        // 19: tillbook.ledger.v1.IncreaseHoldRequest
+	(*IncreaseHoldResponse)(nil),       // 20: tillbook.ledger.v1.IncreaseHoldResponse
+	(*CaptureHoldRequest)(nil),         // 21: tillbook.ledger.v1.CaptureHoldRequest
+	(*CaptureHoldResponse)(nil),        // 22: tillbook.ledger.v1.CaptureHoldResponse
+	(*VoidHoldRequest)(nil),            // 23: tillbook.ledger.v1.VoidHoldRequest
+	(*VoidHoldResponse)(nil),           // 24: tillbook.ledger.v1.VoidHoldResponse
+	(*GetHoldRequest)(nil),             // 25: tillbook.ledger.v1.GetHoldRequest
+	(*GetHoldResponse)(nil),            // 26: tillbook.ledger.v1.GetHoldResponse
+	(*ListHoldsRequest)(nil),           // 27: tillbook.ledger.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),          // 28: tillbook.ledger.v1.ListHoldsResponse
+	(*RefundTransactionRequest)(nil),   // 29: tillbook.ledger.v1.RefundTransactionRequest
+	(*RefundTransactionResponse)(nil),  // 30: tillbook.ledger.v1.RefundTransactionResponse
+	(*ReverseTransactionRequest)(nil),  // 31: tillbook.ledger.v1.ReverseTransactionRequest
+	(*ReverseTransactionResponse)(nil), // 32: tillbook.ledger.v1.ReverseTransactionResponse
+	(*PostTransactionsRequest)(nil),    // 33: tillbook.ledger.v1.PostTransactionsRequest
+	(*PostTransactionsResponse)(nil),   // 34: tillbook.ledger.v1.PostTransactionsResponse
+	(*PostResult)(nil),                 // 35: tillbook.ledger.v1.PostResult
+	(*PostFailure)(nil),                // 36: tillbook.ledger.v1.PostFailure
+	(*ImportTransactionsRequest)(nil),  // 37: tillbook.ledger.v1.ImportTransactionsRequest
+	(*ImportItem)(nil),                 // 38: tillbook.ledger.v1.ImportItem
+	(*ImportTransactionsResponse)(nil), // 39: tillbook.ledger.v1.ImportTransactionsResponse
+	(*GetImportRequest)(nil),           // 40: tillbook.ledger.v1.GetImportRequest
+	(*GetImportResponse)(nil),          // 41: tillbook.ledger.v1.GetImportResponse
+	(*Asset)(nil),                      // 42: tillbook.ledger.v1.Asset
+	(*timestamppb.Timestamp)(nil),      // 43: google.protobuf.Timestamp
+	(*Account)(nil),                    // 44: tillbook.ledger.v1.Account
+	(*Entry)(nil),                      // 45: tillbook.ledger.v1.Entry
+	(*Transaction)(nil),                // 46: tillbook.ledger.v1.Transaction
+	(*Posting)(nil),                    // 47: tillbook.ledger.v1.Posting
+	(*TrialBalanceLine)(nil),           // 48: tillbook.ledger.v1.TrialBalanceLine
+	(*Problem)(nil),                    // 49: tillbook.ledger.v1.Problem
+	(*v1.Money)(nil),                   // 50: tillbook.money.v1.Money
+	(*Hold)(nil),                       // 51: tillbook.ledger.v1.Hold
+	(HoldState)(0),                     // 52: tillbook.ledger.v1.HoldState
+	(v11.Outcome)(0),                   // 53: tillbook.error.v1.Outcome
 }
 var file_tillbook_ledger_v1_ledger_service_proto_depIdxs = []int32{
-	16, // 0: tillbook.ledger.v1.ListAssetsResponse.assets:type_name -> tillbook.ledger.v1.Asset
-	16, // 1: tillbook.ledger.v1.CreateAssetRequest.asset:type_name -> tillbook.ledger.v1.Asset
-	16, // 2: tillbook.ledger.v1.CreateAssetResponse.asset:type_name -> tillbook.ledger.v1.Asset
-	17, // 3: tillbook.ledger.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	18, // 4: tillbook.ledger.v1.GetAccountResponse.account:type_name -> tillbook.ledger.v1.Account
-	19, // 5: tillbook.ledger.v1.ListEntriesResponse.entries:type_name -> tillbook.ledger.v1.Entry
-	20, // 6: tillbook.ledger.v1.GetTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	21, // 7: tillbook.ledger.v1.PostTransactionRequest.postings:type_name -> tillbook.ledger.v1.Posting
-	20, // 8: tillbook.ledger.v1.PostTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	22, // 9: tillbook.ledger.v1.GetTrialBalanceResponse.lines:type_name -> tillbook.ledger.v1.TrialBalanceLine
-	23, // 10: tillbook.ledger.v1.VerifyResponse.problems:type_name -> tillbook.ledger.v1.Problem
-	0,  // 11: tillbook.ledger.v1.LedgerService.ListAssets:input_type -> tillbook.ledger.v1.ListAssetsRequest
-	2,  // 12: tillbook.ledger.v1.LedgerService.CreateAsset:input_type -> tillbook.ledger.v1.CreateAssetRequest
-	4,  // 13: tillbook.ledger.v1.LedgerService.GetAccount:input_type -> tillbook.ledger.v1.GetAccountRequest
-	6,  // 14: tillbook.ledger.v1.LedgerService.ListEntries:input_type -> tillbook.ledger.v1.ListEntriesRequest
-	8,  // 15: tillbook.ledger.v1.LedgerService.GetTransaction:input_type -> tillbook.ledger.v1.GetTransactionRequest
-	10, // 16: tillbook.ledger.v1.LedgerService.PostTransaction:input_type -> tillbook.ledger.v1.PostTransactionRequest
-	12, // 17: tillbook.ledger.v1.LedgerService.GetTrialBalance:input_type -> tillbook.ledger.v1.GetTrialBalanceRequest
-	14, // 18: tillbook.ledger.v1.LedgerService.Verify:input_type -> tillbook.ledger.v1.VerifyRequest
-	1,  // 19: tillbook.ledger.v1.LedgerService.ListAssets:output_type -> tillbook.ledger.v1.ListAssetsResponse
-	3,  // 20: tillbook.ledger.v1.LedgerService.CreateAsset:output_type -> tillbook.ledger.v1.CreateAssetResponse
-	5,  // 21: tillbook.ledger.v1.LedgerService.GetAccount:output_type -> tillbook.ledger.v1.GetAccountResponse
-	7,  // 22: tillbook.ledger.v1.LedgerService.ListEntries:output_type -> tillbook.ledger.v1.ListEntriesResponse
-	9,  // 23: tillbook.ledger.v1.LedgerService.GetTransaction:output_type -> tillbook.ledger.v1.GetTransactionResponse
-	11, // 24: tillbook.ledger.v1.LedgerService.PostTransaction:output_type -> tillbook.ledger.v1.PostTransactionResponse
-	13, // 25: tillbook.ledger.v1.LedgerService.GetTrialBalance:output_type -> tillbook.ledger.v1.GetTrialBalanceResponse
-	15, // 26: tillbook.ledger.v1.LedgerService.Verify:output_type -> tillbook.ledger.v1.VerifyResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	42, // 0: tillbook.ledger.v1.ListAssetsResponse.assets:type_name -> tillbook.ledger.v1.Asset
+	42, // 1: tillbook.ledger.v1.CreateAssetRequest.asset:type_name -> tillbook.ledger.v1.Asset
+	42, // 2: tillbook.ledger.v1.CreateAssetResponse.asset:type_name -> tillbook.ledger.v1.Asset
+	43, // 3: tillbook.ledger.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	44, // 4: tillbook.ledger.v1.GetAccountResponse.account:type_name -> tillbook.ledger.v1.Account
+	45, // 5: tillbook.ledger.v1.ListEntriesResponse.entries:type_name -> tillbook.ledger.v1.Entry
+	46, // 6: tillbook.ledger.v1.GetTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	47, // 7: tillbook.ledger.v1.PostTransactionRequest.postings:type_name -> tillbook.ledger.v1.Posting
+	46, // 8: tillbook.ledger.v1.PostTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	48, // 9: tillbook.ledger.v1.GetTrialBalanceResponse.lines:type_name -> tillbook.ledger.v1.TrialBalanceLine
+	49, // 10: tillbook.ledger.v1.VerifyResponse.problems:type_name -> tillbook.ledger.v1.Problem
+	50, // 11: tillbook.ledger.v1.CreateHoldRequest.amount:type_name -> tillbook.money.v1.Money
+	43, // 12: tillbook.ledger.v1.CreateHoldRequest.expire_time:type_name -> google.protobuf.Timestamp
+	51, // 13: tillbook.ledger.v1.CreateHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	50, // 14: tillbook.ledger.v1.IncreaseHoldRequest.amount:type_name -> tillbook.money.v1.Money
+	51, // 15: tillbook.ledger.v1.IncreaseHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	47, // 16: tillbook.ledger.v1.CaptureHoldRequest.credits:type_name -> tillbook.ledger.v1.Posting
+	46, // 17: tillbook.ledger.v1.CaptureHoldResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	51, // 18: tillbook.ledger.v1.CaptureHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	51, // 19: tillbook.ledger.v1.VoidHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	51, // 20: tillbook.ledger.v1.GetHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	52, // 21: tillbook.ledger.v1.ListHoldsRequest.state:type_name -> tillbook.ledger.v1.HoldState
+	51, // 22: tillbook.ledger.v1.ListHoldsResponse.holds:type_name -> tillbook.ledger.v1.Hold
+	50, // 23: tillbook.ledger.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	46, // 24: tillbook.ledger.v1.RefundTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	46, // 25: tillbook.ledger.v1.ReverseTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	0,  // 26: tillbook.ledger.v1.PostTransactionsRequest.mode:type_name -> tillbook.ledger.v1.PostMode
+	11, // 27: tillbook.ledger.v1.PostTransactionsRequest.items:type_name -> tillbook.ledger.v1.PostTransactionRequest
+	35, // 28: tillbook.ledger.v1.PostTransactionsResponse.results:type_name -> tillbook.ledger.v1.PostResult
+	46, // 29: tillbook.ledger.v1.PostResult.transaction:type_name -> tillbook.ledger.v1.Transaction
+	36, // 30: tillbook.ledger.v1.PostResult.failure:type_name -> tillbook.ledger.v1.PostFailure
+	53, // 31: tillbook.ledger.v1.PostFailure.outcome:type_name -> tillbook.error.v1.Outcome
+	38, // 32: tillbook.ledger.v1.ImportTransactionsRequest.items:type_name -> tillbook.ledger.v1.ImportItem
+	43, // 33: tillbook.ledger.v1.ImportItem.time:type_name -> google.protobuf.Timestamp
+	47, // 34: tillbook.ledger.v1.ImportItem.postings:type_name -> tillbook.ledger.v1.Posting
+	1,  // 35: tillbook.ledger.v1.LedgerService.ListAssets:input_type -> tillbook.ledger.v1.ListAssetsRequest
+	3,  // 36: tillbook.ledger.v1.LedgerService.CreateAsset:input_type -> tillbook.ledger.v1.CreateAssetRequest
+	5,  // 37: tillbook.ledger.v1.LedgerService.GetAccount:input_type -> tillbook.ledger.v1.GetAccountRequest
+	7,  // 38: tillbook.ledger.v1.LedgerService.ListEntries:input_type -> tillbook.ledger.v1.ListEntriesRequest
+	9,  // 39: tillbook.ledger.v1.LedgerService.GetTransaction:input_type -> tillbook.ledger.v1.GetTransactionRequest
+	11, // 40: tillbook.ledger.v1.LedgerService.PostTransaction:input_type -> tillbook.ledger.v1.PostTransactionRequest
+	13, // 41: tillbook.ledger.v1.LedgerService.GetTrialBalance:input_type -> tillbook.ledger.v1.GetTrialBalanceRequest
+	15, // 42: tillbook.ledger.v1.LedgerService.Verify:input_type -> tillbook.ledger.v1.VerifyRequest
+	17, // 43: tillbook.ledger.v1.LedgerService.CreateHold:input_type -> tillbook.ledger.v1.CreateHoldRequest
+	19, // 44: tillbook.ledger.v1.LedgerService.IncreaseHold:input_type -> tillbook.ledger.v1.IncreaseHoldRequest
+	21, // 45: tillbook.ledger.v1.LedgerService.CaptureHold:input_type -> tillbook.ledger.v1.CaptureHoldRequest
+	23, // 46: tillbook.ledger.v1.LedgerService.VoidHold:input_type -> tillbook.ledger.v1.VoidHoldRequest
+	25, // 47: tillbook.ledger.v1.LedgerService.GetHold:input_type -> tillbook.ledger.v1.GetHoldRequest
+	27, // 48: tillbook.ledger.v1.LedgerService.ListHolds:input_type -> tillbook.ledger.v1.ListHoldsRequest
+	29, // 49: tillbook.ledger.v1.LedgerService.RefundTransaction:input_type -> tillbook.ledger.v1.RefundTransactionRequest
+	31, // 50: tillbook.ledger.v1.LedgerService.ReverseTransaction:input_type -> tillbook.ledger.v1.ReverseTransactionRequest
+	33, // 51: tillbook.ledger.v1.LedgerService.PostTransactions:input_type -> tillbook.ledger.v1.PostTransactionsRequest
+	37, // 52: tillbook.ledger.v1.LedgerService.ImportTransactions:input_type -> tillbook.ledger.v1.ImportTransactionsRequest
+	40, // 53: tillbook.ledger.v1.LedgerService.GetImport:input_type -> tillbook.ledger.v1.GetImportRequest
+	2,  // 54: tillbook.ledger.v1.LedgerService.ListAssets:output_type -> tillbook.ledger.v1.ListAssetsResponse
+	4,  // 55: tillbook.ledger.v1.LedgerService.CreateAsset:output_type -> tillbook.ledger.v1.CreateAssetResponse
+	6,  // 56: tillbook.ledger.v1.LedgerService.GetAccount:output_type -> tillbook.ledger.v1.GetAccountResponse
+	8,  // 57: tillbook.ledger.v1.LedgerService.ListEntries:output_type -> tillbook.ledger.v1.ListEntriesResponse
+	10, // 58: tillbook.ledger.v1.LedgerService.GetTransaction:output_type -> tillbook.ledger.v1.GetTransactionResponse
+	12, // 59: tillbook.ledger.v1.LedgerService.PostTransaction:output_type -> tillbook.ledger.v1.PostTransactionResponse
+	14, // 60: tillbook.ledger.v1.LedgerService.GetTrialBalance:output_type -> tillbook.ledger.v1.GetTrialBalanceResponse
+	16, // 61: tillbook.ledger.v1.LedgerService.Verify:output_type -> tillbook.ledger.v1.VerifyResponse
+	18, // 62: tillbook.ledger.v1.LedgerService.CreateHold:output_type -> tillbook.ledger.v1.CreateHoldResponse
+	20, // 63: tillbook.ledger.v1.LedgerService.IncreaseHold:output_type -> tillbook.ledger.v1.IncreaseHoldResponse
+	22, // 64: tillbook.ledger.v1.LedgerService.CaptureHold:output_type -> tillbook.ledger.v1.CaptureHoldResponse
+	24, // 65: tillbook.ledger.v1.LedgerService.VoidHold:output_type -> tillbook.ledger.v1.VoidHoldResponse
+	26, // 66: tillbook.ledger.v1.LedgerService.GetHold:output_type -> tillbook.ledger.v1.GetHoldResponse
+	28, // 67: tillbook.ledger.v1.LedgerService.ListHolds:output_type -> tillbook.ledger.v1.ListHoldsResponse
+	30, // 68: tillbook.ledger.v1.LedgerService.RefundTransaction:output_type -> tillbook.ledger.v1.RefundTransactionResponse
+	32, // 69: tillbook.ledger.v1.LedgerService.ReverseTransaction:output_type -> tillbook.ledger.v1.ReverseTransactionResponse
+	34, // 70: tillbook.ledger.v1.LedgerService.PostTransactions:output_type -> tillbook.ledger.v1.PostTransactionsResponse
+	39, // 71: tillbook.ledger.v1.LedgerService.ImportTransactions:output_type -> tillbook.ledger.v1.ImportTransactionsResponse
+	41, // 72: tillbook.ledger.v1.LedgerService.GetImport:output_type -> tillbook.ledger.v1.GetImportResponse
+	54, // [54:73] is the sub-list for method output_type
+	35, // [35:54] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_ledger_v1_ledger_service_proto_init() }
@@ -999,18 +2741,23 @@ func file_tillbook_ledger_v1_ledger_service_proto_init() {
 		return
 	}
 	file_tillbook_ledger_v1_ledger_proto_init()
+	file_tillbook_ledger_v1_ledger_service_proto_msgTypes[34].OneofWrappers = []any{
+		(*PostResult_Transaction)(nil),
+		(*PostResult_Failure)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_ledger_v1_ledger_service_proto_rawDesc), len(file_tillbook_ledger_v1_ledger_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tillbook_ledger_v1_ledger_service_proto_goTypes,
 		DependencyIndexes: file_tillbook_ledger_v1_ledger_service_proto_depIdxs,
+		EnumInfos:         file_tillbook_ledger_v1_ledger_service_proto_enumTypes,
 		MessageInfos:      file_tillbook_ledger_v1_ledger_service_proto_msgTypes,
 	}.Build()
 	File_tillbook_ledger_v1_ledger_service_proto = out.File

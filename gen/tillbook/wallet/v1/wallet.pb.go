@@ -36,6 +36,16 @@ const (
 	TransactionKind_TRANSACTION_KIND_FUNDING TransactionKind = 2
 	// An operator corrected something.
 	TransactionKind_TRANSACTION_KIND_ADJUSTMENT TransactionKind = 3
+	// Money that was held went to whom it was held for.
+	TransactionKind_TRANSACTION_KIND_CAPTURE TransactionKind = 4
+	// Who received money gave it back.
+	TransactionKind_TRANSACTION_KIND_REFUND TransactionKind = 5
+	// An operator undid something.
+	TransactionKind_TRANSACTION_KIND_REVERSAL TransactionKind = 6
+	// A debt was repaid from what came in.
+	TransactionKind_TRANSACTION_KIND_REPAYMENT TransactionKind = 7
+	// It happened in another system, before.
+	TransactionKind_TRANSACTION_KIND_IMPORT TransactionKind = 8
 )
 
 // Enum value maps for TransactionKind.
@@ -45,12 +55,22 @@ var (
 		1: "TRANSACTION_KIND_TRANSFER",
 		2: "TRANSACTION_KIND_FUNDING",
 		3: "TRANSACTION_KIND_ADJUSTMENT",
+		4: "TRANSACTION_KIND_CAPTURE",
+		5: "TRANSACTION_KIND_REFUND",
+		6: "TRANSACTION_KIND_REVERSAL",
+		7: "TRANSACTION_KIND_REPAYMENT",
+		8: "TRANSACTION_KIND_IMPORT",
 	}
 	TransactionKind_value = map[string]int32{
 		"TRANSACTION_KIND_UNSPECIFIED": 0,
 		"TRANSACTION_KIND_TRANSFER":    1,
 		"TRANSACTION_KIND_FUNDING":     2,
 		"TRANSACTION_KIND_ADJUSTMENT":  3,
+		"TRANSACTION_KIND_CAPTURE":     4,
+		"TRANSACTION_KIND_REFUND":      5,
+		"TRANSACTION_KIND_REVERSAL":    6,
+		"TRANSACTION_KIND_REPAYMENT":   7,
+		"TRANSACTION_KIND_IMPORT":      8,
 	}
 )
 
@@ -81,6 +101,132 @@ func (TransactionKind) EnumDescriptor() ([]byte, []int) {
 	return file_tillbook_wallet_v1_wallet_proto_rawDescGZIP(), []int{0}
 }
 
+// PaymentRequestState says how a request for money stands.
+type PaymentRequestState int32
+
+const (
+	// Any state, in filters; never in output.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_UNSPECIFIED PaymentRequestState = 0
+	// It can be paid or declined.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_OPEN PaymentRequestState = 1
+	// It was paid.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_PAID PaymentRequestState = 2
+	// The payer declined it.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_DECLINED PaymentRequestState = 3
+	// The requester took it back.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_CANCELED PaymentRequestState = 4
+	// Nobody paid it in time.
+	PaymentRequestState_PAYMENT_REQUEST_STATE_EXPIRED PaymentRequestState = 5
+)
+
+// Enum value maps for PaymentRequestState.
+var (
+	PaymentRequestState_name = map[int32]string{
+		0: "PAYMENT_REQUEST_STATE_UNSPECIFIED",
+		1: "PAYMENT_REQUEST_STATE_OPEN",
+		2: "PAYMENT_REQUEST_STATE_PAID",
+		3: "PAYMENT_REQUEST_STATE_DECLINED",
+		4: "PAYMENT_REQUEST_STATE_CANCELED",
+		5: "PAYMENT_REQUEST_STATE_EXPIRED",
+	}
+	PaymentRequestState_value = map[string]int32{
+		"PAYMENT_REQUEST_STATE_UNSPECIFIED": 0,
+		"PAYMENT_REQUEST_STATE_OPEN":        1,
+		"PAYMENT_REQUEST_STATE_PAID":        2,
+		"PAYMENT_REQUEST_STATE_DECLINED":    3,
+		"PAYMENT_REQUEST_STATE_CANCELED":    4,
+		"PAYMENT_REQUEST_STATE_EXPIRED":     5,
+	}
+)
+
+func (x PaymentRequestState) Enum() *PaymentRequestState {
+	p := new(PaymentRequestState)
+	*p = x
+	return p
+}
+
+func (x PaymentRequestState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PaymentRequestState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tillbook_wallet_v1_wallet_proto_enumTypes[1].Descriptor()
+}
+
+func (PaymentRequestState) Type() protoreflect.EnumType {
+	return &file_tillbook_wallet_v1_wallet_proto_enumTypes[1]
+}
+
+func (x PaymentRequestState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PaymentRequestState.Descriptor instead.
+func (PaymentRequestState) EnumDescriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_proto_rawDescGZIP(), []int{1}
+}
+
+// HoldState says where a hold is in its life.
+type HoldState int32
+
+const (
+	// Any state, in filters; never in output.
+	HoldState_HOLD_STATE_UNSPECIFIED HoldState = 0
+	// Money is set aside.
+	HoldState_HOLD_STATE_OPEN HoldState = 1
+	// It was captured to its end.
+	HoldState_HOLD_STATE_CAPTURED HoldState = 2
+	// It was given up.
+	HoldState_HOLD_STATE_VOIDED HoldState = 3
+	// Its time is over.
+	HoldState_HOLD_STATE_EXPIRED HoldState = 4
+)
+
+// Enum value maps for HoldState.
+var (
+	HoldState_name = map[int32]string{
+		0: "HOLD_STATE_UNSPECIFIED",
+		1: "HOLD_STATE_OPEN",
+		2: "HOLD_STATE_CAPTURED",
+		3: "HOLD_STATE_VOIDED",
+		4: "HOLD_STATE_EXPIRED",
+	}
+	HoldState_value = map[string]int32{
+		"HOLD_STATE_UNSPECIFIED": 0,
+		"HOLD_STATE_OPEN":        1,
+		"HOLD_STATE_CAPTURED":    2,
+		"HOLD_STATE_VOIDED":      3,
+		"HOLD_STATE_EXPIRED":     4,
+	}
+)
+
+func (x HoldState) Enum() *HoldState {
+	p := new(HoldState)
+	*p = x
+	return p
+}
+
+func (x HoldState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HoldState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tillbook_wallet_v1_wallet_proto_enumTypes[2].Descriptor()
+}
+
+func (HoldState) Type() protoreflect.EnumType {
+	return &file_tillbook_wallet_v1_wallet_proto_enumTypes[2]
+}
+
+func (x HoldState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HoldState.Descriptor instead.
+func (HoldState) EnumDescriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_proto_rawDescGZIP(), []int{2}
+}
+
 // Balance is what a user has of one asset.
 type Balance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -89,7 +235,10 @@ type Balance struct {
 	// What is reserved for payments that are authorized but not yet captured.
 	Held *v1.Money `protobuf:"bytes,2,opt,name=held,proto3" json:"held,omitempty"`
 	// All that the user owns, held money included.
-	Total         *v1.Money `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	Total *v1.Money `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	// What the user owes, because a payment to them was reversed when the money was
+	// gone; what comes in repays it first. Unset if nothing.
+	Owed          *v1.Money `protobuf:"bytes,4,opt,name=owed,proto3" json:"owed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +290,13 @@ func (x *Balance) GetHeld() *v1.Money {
 func (x *Balance) GetTotal() *v1.Money {
 	if x != nil {
 		return x.Total
+	}
+	return nil
+}
+
+func (x *Balance) GetOwed() *v1.Money {
+	if x != nil {
+		return x.Owed
 	}
 	return nil
 }
@@ -219,9 +375,15 @@ type Transaction struct {
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	// When the transaction was committed. Never decreases along the history of
 	// one balance.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The transaction that this one gives back; empty if none.
+	OriginalTransactionId string `protobuf:"bytes,8,opt,name=original_transaction_id,json=originalTransactionId,proto3" json:"original_transaction_id,omitempty"`
+	// What was given back of this one; unset if nothing was.
+	Refunded *v1.Money `protobuf:"bytes,9,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// The transactions by which it was given back, oldest first.
+	RefundTransactionIds []string `protobuf:"bytes,10,rep,name=refund_transaction_ids,json=refundTransactionIds,proto3" json:"refund_transaction_ids,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -299,6 +461,27 @@ func (x *Transaction) GetNote() string {
 func (x *Transaction) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Transaction) GetOriginalTransactionId() string {
+	if x != nil {
+		return x.OriginalTransactionId
+	}
+	return ""
+}
+
+func (x *Transaction) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *Transaction) GetRefundTransactionIds() []string {
+	if x != nil {
+		return x.RefundTransactionIds
 	}
 	return nil
 }
@@ -407,19 +590,265 @@ func (*Recipient_Username) isRecipient_Recipient() {}
 
 func (*Recipient_UserId) isRecipient_Recipient() {}
 
+// PaymentRequest is one user's request for money from another.
+type PaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, such as "prq_06b0q7…".
+	PaymentRequestId string `protobuf:"bytes,1,opt,name=payment_request_id,json=paymentRequestId,proto3" json:"payment_request_id,omitempty"`
+	// Whether the calling user asks; otherwise they are asked.
+	Sent bool `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	// The other side.
+	Counterparty *Counterparty `protobuf:"bytes,3,opt,name=counterparty,proto3" json:"counterparty,omitempty"`
+	// How much is asked for.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What for, in the requester's words; may be empty.
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// How it stands.
+	State PaymentRequestState `protobuf:"varint,6,opt,name=state,proto3,enum=tillbook.wallet.v1.PaymentRequestState" json:"state,omitempty"`
+	// The transaction that paid it; empty if it isn't paid.
+	TransactionId string `protobuf:"bytes,7,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Until when it can be paid.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it was paid, declined or canceled; unset otherwise.
+	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PaymentRequest) Reset() {
+	*x = PaymentRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PaymentRequest) ProtoMessage() {}
+
+func (x *PaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PaymentRequest.ProtoReflect.Descriptor instead.
+func (*PaymentRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PaymentRequest) GetPaymentRequestId() string {
+	if x != nil {
+		return x.PaymentRequestId
+	}
+	return ""
+}
+
+func (x *PaymentRequest) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
+}
+
+func (x *PaymentRequest) GetCounterparty() *Counterparty {
+	if x != nil {
+		return x.Counterparty
+	}
+	return nil
+}
+
+func (x *PaymentRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *PaymentRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *PaymentRequest) GetState() PaymentRequestState {
+	if x != nil {
+		return x.State
+	}
+	return PaymentRequestState_PAYMENT_REQUEST_STATE_UNSPECIFIED
+}
+
+func (x *PaymentRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *PaymentRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *PaymentRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *PaymentRequest) GetCloseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseTime
+	}
+	return nil
+}
+
+// Hold is money of the user set aside for a payment to come.
+type Hold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, such as "hld_06b0q7…".
+	HoldId string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// What was authorized in all.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What was captured.
+	Captured *v1.Money `protobuf:"bytes,3,opt,name=captured,proto3" json:"captured,omitempty"`
+	// What is still set aside.
+	Remaining *v1.Money `protobuf:"bytes,4,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// Where it is in its life.
+	State HoldState `protobuf:"varint,5,opt,name=state,proto3,enum=tillbook.wallet.v1.HoldState" json:"state,omitempty"`
+	// Who holds, and what for.
+	Reference string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When it was created.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it expires by itself.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it was closed; unset while it is open.
+	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hold) Reset() {
+	*x = Hold{}
+	mi := &file_tillbook_wallet_v1_wallet_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hold) ProtoMessage() {}
+
+func (x *Hold) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hold.ProtoReflect.Descriptor instead.
+func (*Hold) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Hold) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *Hold) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Hold) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *Hold) GetRemaining() *v1.Money {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+func (x *Hold) GetState() HoldState {
+	if x != nil {
+		return x.State
+	}
+	return HoldState_HOLD_STATE_UNSPECIFIED
+}
+
+func (x *Hold) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Hold) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Hold) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Hold) GetCloseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseTime
+	}
+	return nil
+}
+
 var File_tillbook_wallet_v1_wallet_proto protoreflect.FileDescriptor
 
 const file_tillbook_wallet_v1_wallet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftillbook/wallet/v1/wallet.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/money/v1/money.proto\"\x9f\x01\n" +
+	"\x1ftillbook/wallet/v1/wallet.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/money/v1/money.proto\"\xcd\x01\n" +
 	"\aBalance\x126\n" +
 	"\tavailable\x18\x01 \x01(\v2\x18.tillbook.money.v1.MoneyR\tavailable\x12,\n" +
 	"\x04held\x18\x02 \x01(\v2\x18.tillbook.money.v1.MoneyR\x04held\x12.\n" +
-	"\x05total\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x05total\"H\n" +
+	"\x05total\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x05total\x12,\n" +
+	"\x04owed\x18\x04 \x01(\v2\x18.tillbook.money.v1.MoneyR\x04owed\"H\n" +
 	"\fCounterparty\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vmasked_name\x18\x02 \x01(\tR\n" +
-	"maskedName\"\xf5\x02\n" +
+	"maskedName\"\x99\x04\n" +
 	"\vTransaction\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.tillbook.wallet.v1.TransactionKindR\x04kind\x120\n" +
@@ -428,17 +857,67 @@ const file_tillbook_wallet_v1_wallet_proto_rawDesc = "" +
 	"\fcounterparty\x18\x05 \x01(\v2 .tillbook.wallet.v1.CounterpartyR\fcounterparty\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xae\x01\n" +
+	"createTime\x126\n" +
+	"\x17original_transaction_id\x18\b \x01(\tR\x15originalTransactionId\x124\n" +
+	"\brefunded\x18\t \x01(\v2\x18.tillbook.money.v1.MoneyR\brefunded\x124\n" +
+	"\x16refund_transaction_ids\x18\n" +
+	" \x03(\tR\x14refundTransactionIds\"\xae\x01\n" +
 	"\tRecipient\x12.\n" +
 	"\fphone_number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x05\x18 H\x00R\vphoneNumber\x12'\n" +
 	"\busername\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 H\x00R\busername\x124\n" +
 	"\auser_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x142\x12^usr_[0-9a-z]{26}$H\x00R\x06userIdB\x12\n" +
-	"\trecipient\x12\x05\xbaH\x02\b\x01*\x91\x01\n" +
+	"\trecipient\x12\x05\xbaH\x02\b\x01\"\xf9\x03\n" +
+	"\x0ePaymentRequest\x12,\n" +
+	"\x12payment_request_id\x18\x01 \x01(\tR\x10paymentRequestId\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\bR\x04sent\x12D\n" +
+	"\fcounterparty\x18\x03 \x01(\v2 .tillbook.wallet.v1.CounterpartyR\fcounterparty\x120\n" +
+	"\x06amount\x18\x04 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12=\n" +
+	"\x05state\x18\x06 \x01(\x0e2'.tillbook.wallet.v1.PaymentRequestStateR\x05state\x12%\n" +
+	"\x0etransaction_id\x18\a \x01(\tR\rtransactionId\x12;\n" +
+	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x129\n" +
+	"\n" +
+	"close_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\"\xc7\x03\n" +
+	"\x04Hold\x12\x17\n" +
+	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x120\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x124\n" +
+	"\bcaptured\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\bcaptured\x126\n" +
+	"\tremaining\x18\x04 \x01(\v2\x18.tillbook.money.v1.MoneyR\tremaining\x123\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x1d.tillbook.wallet.v1.HoldStateR\x05state\x12\x1c\n" +
+	"\treference\x18\x06 \x01(\tR\treference\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x129\n" +
+	"\n" +
+	"close_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*\xa8\x02\n" +
 	"\x0fTransactionKind\x12 \n" +
 	"\x1cTRANSACTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19TRANSACTION_KIND_TRANSFER\x10\x01\x12\x1c\n" +
 	"\x18TRANSACTION_KIND_FUNDING\x10\x02\x12\x1f\n" +
-	"\x1bTRANSACTION_KIND_ADJUSTMENT\x10\x03B\xcd\x01\n" +
+	"\x1bTRANSACTION_KIND_ADJUSTMENT\x10\x03\x12\x1c\n" +
+	"\x18TRANSACTION_KIND_CAPTURE\x10\x04\x12\x1b\n" +
+	"\x17TRANSACTION_KIND_REFUND\x10\x05\x12\x1d\n" +
+	"\x19TRANSACTION_KIND_REVERSAL\x10\x06\x12\x1e\n" +
+	"\x1aTRANSACTION_KIND_REPAYMENT\x10\a\x12\x1b\n" +
+	"\x17TRANSACTION_KIND_IMPORT\x10\b*\xe7\x01\n" +
+	"\x13PaymentRequestState\x12%\n" +
+	"!PAYMENT_REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aPAYMENT_REQUEST_STATE_OPEN\x10\x01\x12\x1e\n" +
+	"\x1aPAYMENT_REQUEST_STATE_PAID\x10\x02\x12\"\n" +
+	"\x1ePAYMENT_REQUEST_STATE_DECLINED\x10\x03\x12\"\n" +
+	"\x1ePAYMENT_REQUEST_STATE_CANCELED\x10\x04\x12!\n" +
+	"\x1dPAYMENT_REQUEST_STATE_EXPIRED\x10\x05*\x84\x01\n" +
+	"\tHoldState\x12\x1a\n" +
+	"\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fHOLD_STATE_OPEN\x10\x01\x12\x17\n" +
+	"\x13HOLD_STATE_CAPTURED\x10\x02\x12\x15\n" +
+	"\x11HOLD_STATE_VOIDED\x10\x03\x12\x16\n" +
+	"\x12HOLD_STATE_EXPIRED\x10\x04B\xcd\x01\n" +
 	"\x16com.tillbook.wallet.v1B\vWalletProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/wallet/v1;walletv1\xa2\x02\x03TWX\xaa\x02\x12Tillbook.Wallet.V1\xca\x02\x12Tillbook\\Wallet\\V1\xe2\x02\x1eTillbook\\Wallet\\V1\\GPBMetadata\xea\x02\x14Tillbook::Wallet::V1b\x06proto3"
 
 var (
@@ -453,31 +932,50 @@ func file_tillbook_wallet_v1_wallet_proto_rawDescGZIP() []byte {
 	return file_tillbook_wallet_v1_wallet_proto_rawDescData
 }
 
-var file_tillbook_wallet_v1_wallet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tillbook_wallet_v1_wallet_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_tillbook_wallet_v1_wallet_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tillbook_wallet_v1_wallet_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tillbook_wallet_v1_wallet_proto_goTypes = []any{
 	(TransactionKind)(0),          // 0: tillbook.wallet.v1.TransactionKind
-	(*Balance)(nil),               // 1: tillbook.wallet.v1.Balance
-	(*Counterparty)(nil),          // 2: tillbook.wallet.v1.Counterparty
-	(*Transaction)(nil),           // 3: tillbook.wallet.v1.Transaction
-	(*Recipient)(nil),             // 4: tillbook.wallet.v1.Recipient
-	(*v1.Money)(nil),              // 5: tillbook.money.v1.Money
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(PaymentRequestState)(0),      // 1: tillbook.wallet.v1.PaymentRequestState
+	(HoldState)(0),                // 2: tillbook.wallet.v1.HoldState
+	(*Balance)(nil),               // 3: tillbook.wallet.v1.Balance
+	(*Counterparty)(nil),          // 4: tillbook.wallet.v1.Counterparty
+	(*Transaction)(nil),           // 5: tillbook.wallet.v1.Transaction
+	(*Recipient)(nil),             // 6: tillbook.wallet.v1.Recipient
+	(*PaymentRequest)(nil),        // 7: tillbook.wallet.v1.PaymentRequest
+	(*Hold)(nil),                  // 8: tillbook.wallet.v1.Hold
+	(*v1.Money)(nil),              // 9: tillbook.money.v1.Money
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_tillbook_wallet_v1_wallet_proto_depIdxs = []int32{
-	5, // 0: tillbook.wallet.v1.Balance.available:type_name -> tillbook.money.v1.Money
-	5, // 1: tillbook.wallet.v1.Balance.held:type_name -> tillbook.money.v1.Money
-	5, // 2: tillbook.wallet.v1.Balance.total:type_name -> tillbook.money.v1.Money
-	0, // 3: tillbook.wallet.v1.Transaction.kind:type_name -> tillbook.wallet.v1.TransactionKind
-	5, // 4: tillbook.wallet.v1.Transaction.amount:type_name -> tillbook.money.v1.Money
-	5, // 5: tillbook.wallet.v1.Transaction.balance_after:type_name -> tillbook.money.v1.Money
-	2, // 6: tillbook.wallet.v1.Transaction.counterparty:type_name -> tillbook.wallet.v1.Counterparty
-	6, // 7: tillbook.wallet.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9,  // 0: tillbook.wallet.v1.Balance.available:type_name -> tillbook.money.v1.Money
+	9,  // 1: tillbook.wallet.v1.Balance.held:type_name -> tillbook.money.v1.Money
+	9,  // 2: tillbook.wallet.v1.Balance.total:type_name -> tillbook.money.v1.Money
+	9,  // 3: tillbook.wallet.v1.Balance.owed:type_name -> tillbook.money.v1.Money
+	0,  // 4: tillbook.wallet.v1.Transaction.kind:type_name -> tillbook.wallet.v1.TransactionKind
+	9,  // 5: tillbook.wallet.v1.Transaction.amount:type_name -> tillbook.money.v1.Money
+	9,  // 6: tillbook.wallet.v1.Transaction.balance_after:type_name -> tillbook.money.v1.Money
+	4,  // 7: tillbook.wallet.v1.Transaction.counterparty:type_name -> tillbook.wallet.v1.Counterparty
+	10, // 8: tillbook.wallet.v1.Transaction.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 9: tillbook.wallet.v1.Transaction.refunded:type_name -> tillbook.money.v1.Money
+	4,  // 10: tillbook.wallet.v1.PaymentRequest.counterparty:type_name -> tillbook.wallet.v1.Counterparty
+	9,  // 11: tillbook.wallet.v1.PaymentRequest.amount:type_name -> tillbook.money.v1.Money
+	1,  // 12: tillbook.wallet.v1.PaymentRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
+	10, // 13: tillbook.wallet.v1.PaymentRequest.create_time:type_name -> google.protobuf.Timestamp
+	10, // 14: tillbook.wallet.v1.PaymentRequest.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 15: tillbook.wallet.v1.PaymentRequest.close_time:type_name -> google.protobuf.Timestamp
+	9,  // 16: tillbook.wallet.v1.Hold.amount:type_name -> tillbook.money.v1.Money
+	9,  // 17: tillbook.wallet.v1.Hold.captured:type_name -> tillbook.money.v1.Money
+	9,  // 18: tillbook.wallet.v1.Hold.remaining:type_name -> tillbook.money.v1.Money
+	2,  // 19: tillbook.wallet.v1.Hold.state:type_name -> tillbook.wallet.v1.HoldState
+	10, // 20: tillbook.wallet.v1.Hold.create_time:type_name -> google.protobuf.Timestamp
+	10, // 21: tillbook.wallet.v1.Hold.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 22: tillbook.wallet.v1.Hold.close_time:type_name -> google.protobuf.Timestamp
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_wallet_v1_wallet_proto_init() }
@@ -495,8 +993,8 @@ func file_tillbook_wallet_v1_wallet_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_wallet_v1_wallet_proto_rawDesc), len(file_tillbook_wallet_v1_wallet_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -8,6 +8,7 @@ package walletv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v11 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -623,6 +624,7 @@ type WatchWalletResponse struct {
 	//	*WatchWalletResponse_Snapshot_
 	//	*WatchWalletResponse_Change_
 	//	*WatchWalletResponse_Heartbeat_
+	//	*WatchWalletResponse_HoldChange_
 	Event isWatchWalletResponse_Event `protobuf_oneof:"event"`
 	// Where to continue after this message.
 	ResumeToken   string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
@@ -694,6 +696,15 @@ func (x *WatchWalletResponse) GetHeartbeat() *WatchWalletResponse_Heartbeat {
 	return nil
 }
 
+func (x *WatchWalletResponse) GetHoldChange() *WatchWalletResponse_HoldChange {
+	if x != nil {
+		if x, ok := x.Event.(*WatchWalletResponse_HoldChange_); ok {
+			return x.HoldChange
+		}
+	}
+	return nil
+}
+
 func (x *WatchWalletResponse) GetResumeToken() string {
 	if x != nil {
 		return x.ResumeToken
@@ -720,11 +731,994 @@ type WatchWalletResponse_Heartbeat_ struct {
 	Heartbeat *WatchWalletResponse_Heartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
+type WatchWalletResponse_HoldChange_ struct {
+	// What is held changed, without a transaction. It says how things stand and
+	// may leave out steps in between.
+	HoldChange *WatchWalletResponse_HoldChange `protobuf:"bytes,5,opt,name=hold_change,json=holdChange,proto3,oneof"`
+}
+
 func (*WatchWalletResponse_Snapshot_) isWatchWalletResponse_Event() {}
 
 func (*WatchWalletResponse_Change_) isWatchWalletResponse_Event() {}
 
 func (*WatchWalletResponse_Heartbeat_) isWatchWalletResponse_Event() {}
+
+func (*WatchWalletResponse_HoldChange_) isWatchWalletResponse_Event() {}
+
+// RefundTransactionRequest is the request of RefundTransaction.
+type RefundTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters, chosen by the client
+	// anew for each request and kept for its retries. Unique per user.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The id of the payment that the user received.
+	TransactionId string `protobuf:"bytes,2,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// How much to give back, greater than zero; all that is left if unset.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// A note that both sides see, at most 140 characters on one line.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundTransactionRequest) Reset() {
+	*x = RefundTransactionRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundTransactionRequest) ProtoMessage() {}
+
+func (x *RefundTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundTransactionRequest.ProtoReflect.Descriptor instead.
+func (*RefundTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefundTransactionRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RefundTransactionRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *RefundTransactionRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundTransactionRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// RefundTransactionResponse is the response of RefundTransaction.
+type RefundTransactionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction that gave it back, as the calling user sees it.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundTransactionResponse) Reset() {
+	*x = RefundTransactionResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundTransactionResponse) ProtoMessage() {}
+
+func (x *RefundTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundTransactionResponse.ProtoReflect.Descriptor instead.
+func (*RefundTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RefundTransactionResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// CreatePaymentRequestRequest is the request of CreatePaymentRequest.
+type CreatePaymentRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters, chosen by the client
+	// anew for each request and kept for its retries. Unique per user.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// Who is asked.
+	Payer *Recipient `protobuf:"bytes,2,opt,name=payer,proto3" json:"payer,omitempty"`
+	// How much, greater than zero.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What for; both sides see it, at most 140 characters on one line.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// Until when it can be paid, at most 30 days from now; a day from now if unset.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePaymentRequestRequest) Reset() {
+	*x = CreatePaymentRequestRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePaymentRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePaymentRequestRequest) ProtoMessage() {}
+
+func (x *CreatePaymentRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePaymentRequestRequest.ProtoReflect.Descriptor instead.
+func (*CreatePaymentRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CreatePaymentRequestRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CreatePaymentRequestRequest) GetPayer() *Recipient {
+	if x != nil {
+		return x.Payer
+	}
+	return nil
+}
+
+func (x *CreatePaymentRequestRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CreatePaymentRequestRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *CreatePaymentRequestRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// CreatePaymentRequestResponse is the response of CreatePaymentRequest.
+type CreatePaymentRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	PaymentRequest *PaymentRequest `protobuf:"bytes,1,opt,name=payment_request,json=paymentRequest,proto3" json:"payment_request,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CreatePaymentRequestResponse) Reset() {
+	*x = CreatePaymentRequestResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePaymentRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePaymentRequestResponse) ProtoMessage() {}
+
+func (x *CreatePaymentRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePaymentRequestResponse.ProtoReflect.Descriptor instead.
+func (*CreatePaymentRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CreatePaymentRequestResponse) GetPaymentRequest() *PaymentRequest {
+	if x != nil {
+		return x.PaymentRequest
+	}
+	return nil
+}
+
+// PayPaymentRequestRequest is the request of PayPaymentRequest.
+type PayPaymentRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters, chosen by the client
+	// anew for each request and kept for its retries. Unique per user.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The request's id.
+	PaymentRequestId string `protobuf:"bytes,2,opt,name=payment_request_id,json=paymentRequestId,proto3" json:"payment_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PayPaymentRequestRequest) Reset() {
+	*x = PayPaymentRequestRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayPaymentRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayPaymentRequestRequest) ProtoMessage() {}
+
+func (x *PayPaymentRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayPaymentRequestRequest.ProtoReflect.Descriptor instead.
+func (*PayPaymentRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PayPaymentRequestRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PayPaymentRequestRequest) GetPaymentRequestId() string {
+	if x != nil {
+		return x.PaymentRequestId
+	}
+	return ""
+}
+
+// PayPaymentRequestResponse is the response of PayPaymentRequest.
+type PayPaymentRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payment as the payer sees it.
+	Transaction   *Transaction `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayPaymentRequestResponse) Reset() {
+	*x = PayPaymentRequestResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayPaymentRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayPaymentRequestResponse) ProtoMessage() {}
+
+func (x *PayPaymentRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayPaymentRequestResponse.ProtoReflect.Descriptor instead.
+func (*PayPaymentRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PayPaymentRequestResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// DeclinePaymentRequestRequest is the request of DeclinePaymentRequest.
+type DeclinePaymentRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request's id.
+	PaymentRequestId string `protobuf:"bytes,1,opt,name=payment_request_id,json=paymentRequestId,proto3" json:"payment_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *DeclinePaymentRequestRequest) Reset() {
+	*x = DeclinePaymentRequestRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclinePaymentRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclinePaymentRequestRequest) ProtoMessage() {}
+
+func (x *DeclinePaymentRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclinePaymentRequestRequest.ProtoReflect.Descriptor instead.
+func (*DeclinePaymentRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DeclinePaymentRequestRequest) GetPaymentRequestId() string {
+	if x != nil {
+		return x.PaymentRequestId
+	}
+	return ""
+}
+
+// DeclinePaymentRequestResponse is the response of DeclinePaymentRequest.
+type DeclinePaymentRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request as it stands now.
+	PaymentRequest *PaymentRequest `protobuf:"bytes,1,opt,name=payment_request,json=paymentRequest,proto3" json:"payment_request,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DeclinePaymentRequestResponse) Reset() {
+	*x = DeclinePaymentRequestResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclinePaymentRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclinePaymentRequestResponse) ProtoMessage() {}
+
+func (x *DeclinePaymentRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclinePaymentRequestResponse.ProtoReflect.Descriptor instead.
+func (*DeclinePaymentRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeclinePaymentRequestResponse) GetPaymentRequest() *PaymentRequest {
+	if x != nil {
+		return x.PaymentRequest
+	}
+	return nil
+}
+
+// CancelPaymentRequestRequest is the request of CancelPaymentRequest.
+type CancelPaymentRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request's id.
+	PaymentRequestId string `protobuf:"bytes,1,opt,name=payment_request_id,json=paymentRequestId,proto3" json:"payment_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CancelPaymentRequestRequest) Reset() {
+	*x = CancelPaymentRequestRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPaymentRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPaymentRequestRequest) ProtoMessage() {}
+
+func (x *CancelPaymentRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPaymentRequestRequest.ProtoReflect.Descriptor instead.
+func (*CancelPaymentRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CancelPaymentRequestRequest) GetPaymentRequestId() string {
+	if x != nil {
+		return x.PaymentRequestId
+	}
+	return ""
+}
+
+// CancelPaymentRequestResponse is the response of CancelPaymentRequest.
+type CancelPaymentRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request as it stands now.
+	PaymentRequest *PaymentRequest `protobuf:"bytes,1,opt,name=payment_request,json=paymentRequest,proto3" json:"payment_request,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CancelPaymentRequestResponse) Reset() {
+	*x = CancelPaymentRequestResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPaymentRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPaymentRequestResponse) ProtoMessage() {}
+
+func (x *CancelPaymentRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPaymentRequestResponse.ProtoReflect.Descriptor instead.
+func (*CancelPaymentRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CancelPaymentRequestResponse) GetPaymentRequest() *PaymentRequest {
+	if x != nil {
+		return x.PaymentRequest
+	}
+	return nil
+}
+
+// GetPaymentRequestRequest is the request of GetPaymentRequest.
+type GetPaymentRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request's id.
+	PaymentRequestId string `protobuf:"bytes,1,opt,name=payment_request_id,json=paymentRequestId,proto3" json:"payment_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GetPaymentRequestRequest) Reset() {
+	*x = GetPaymentRequestRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPaymentRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPaymentRequestRequest) ProtoMessage() {}
+
+func (x *GetPaymentRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPaymentRequestRequest.ProtoReflect.Descriptor instead.
+func (*GetPaymentRequestRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetPaymentRequestRequest) GetPaymentRequestId() string {
+	if x != nil {
+		return x.PaymentRequestId
+	}
+	return ""
+}
+
+// GetPaymentRequestResponse is the response of GetPaymentRequest.
+type GetPaymentRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	PaymentRequest *PaymentRequest `protobuf:"bytes,1,opt,name=payment_request,json=paymentRequest,proto3" json:"payment_request,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetPaymentRequestResponse) Reset() {
+	*x = GetPaymentRequestResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPaymentRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPaymentRequestResponse) ProtoMessage() {}
+
+func (x *GetPaymentRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPaymentRequestResponse.ProtoReflect.Descriptor instead.
+func (*GetPaymentRequestResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetPaymentRequestResponse) GetPaymentRequest() *PaymentRequest {
+	if x != nil {
+		return x.PaymentRequest
+	}
+	return nil
+}
+
+// ListPaymentRequestsRequest is the request of ListPaymentRequests.
+type ListPaymentRequestsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many to return at the most; default 50, at most 200.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Whether to list what the user sent; otherwise what they received.
+	Sent bool `protobuf:"varint,3,opt,name=sent,proto3" json:"sent,omitempty"`
+	// Only requests in this state; all if unspecified.
+	State         PaymentRequestState `protobuf:"varint,4,opt,name=state,proto3,enum=tillbook.wallet.v1.PaymentRequestState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPaymentRequestsRequest) Reset() {
+	*x = ListPaymentRequestsRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPaymentRequestsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPaymentRequestsRequest) ProtoMessage() {}
+
+func (x *ListPaymentRequestsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPaymentRequestsRequest.ProtoReflect.Descriptor instead.
+func (*ListPaymentRequestsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListPaymentRequestsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPaymentRequestsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListPaymentRequestsRequest) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
+}
+
+func (x *ListPaymentRequestsRequest) GetState() PaymentRequestState {
+	if x != nil {
+		return x.State
+	}
+	return PaymentRequestState_PAYMENT_REQUEST_STATE_UNSPECIFIED
+}
+
+// ListPaymentRequestsResponse is the response of ListPaymentRequests.
+type ListPaymentRequestsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests, newest first.
+	PaymentRequests []*PaymentRequest `protobuf:"bytes,1,rep,name=payment_requests,json=paymentRequests,proto3" json:"payment_requests,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPaymentRequestsResponse) Reset() {
+	*x = ListPaymentRequestsResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPaymentRequestsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPaymentRequestsResponse) ProtoMessage() {}
+
+func (x *ListPaymentRequestsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPaymentRequestsResponse.ProtoReflect.Descriptor instead.
+func (*ListPaymentRequestsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListPaymentRequestsResponse) GetPaymentRequests() []*PaymentRequest {
+	if x != nil {
+		return x.PaymentRequests
+	}
+	return nil
+}
+
+func (x *ListPaymentRequestsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListHoldsRequest is the request of ListHolds.
+type ListHoldsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many to return at the most; default 50, at most 200.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only holds in this state; all if unspecified.
+	State         HoldState `protobuf:"varint,3,opt,name=state,proto3,enum=tillbook.wallet.v1.HoldState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldsRequest) Reset() {
+	*x = ListHoldsRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldsRequest) ProtoMessage() {}
+
+func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
+func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListHoldsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListHoldsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListHoldsRequest) GetState() HoldState {
+	if x != nil {
+		return x.State
+	}
+	return HoldState_HOLD_STATE_UNSPECIFIED
+}
+
+// ListHoldsResponse is the response of ListHolds.
+type ListHoldsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The holds, newest first.
+	Holds []*Hold `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldsResponse) Reset() {
+	*x = ListHoldsResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldsResponse) ProtoMessage() {}
+
+func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
+func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListHoldsResponse) GetHolds() []*Hold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *ListHoldsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetLimitsRequest is the request of GetLimits.
+type GetLimitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only limits of this asset; of all that have any if empty.
+	Asset         string `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLimitsRequest) Reset() {
+	*x = GetLimitsRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLimitsRequest) ProtoMessage() {}
+
+func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLimitsRequest.ProtoReflect.Descriptor instead.
+func (*GetLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetLimitsRequest) GetAsset() string {
+	if x != nil {
+		return x.Asset
+	}
+	return ""
+}
+
+// GetLimitsResponse is the response of GetLimits.
+type GetLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far the user's identity is known: 0, 1 or 2.
+	Tier int32 `protobuf:"varint,1,opt,name=tier,proto3" json:"tier,omitempty"`
+	// The limits that apply, with what is used of them.
+	Usages        []*v11.LimitUsage `protobuf:"bytes,2,rep,name=usages,proto3" json:"usages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLimitsResponse) Reset() {
+	*x = GetLimitsResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLimitsResponse) ProtoMessage() {}
+
+func (x *GetLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLimitsResponse.ProtoReflect.Descriptor instead.
+func (*GetLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetLimitsResponse) GetTier() int32 {
+	if x != nil {
+		return x.Tier
+	}
+	return 0
+}
+
+func (x *GetLimitsResponse) GetUsages() []*v11.LimitUsage {
+	if x != nil {
+		return x.Usages
+	}
+	return nil
+}
 
 // Snapshot is the state from which the changes count.
 type WatchWalletResponse_Snapshot struct {
@@ -737,7 +1731,7 @@ type WatchWalletResponse_Snapshot struct {
 
 func (x *WatchWalletResponse_Snapshot) Reset() {
 	*x = WatchWalletResponse_Snapshot{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[12]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +1743,7 @@ func (x *WatchWalletResponse_Snapshot) String() string {
 func (*WatchWalletResponse_Snapshot) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[12]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +1778,7 @@ type WatchWalletResponse_Change struct {
 
 func (x *WatchWalletResponse_Change) Reset() {
 	*x = WatchWalletResponse_Change{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[13]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +1790,7 @@ func (x *WatchWalletResponse_Change) String() string {
 func (*WatchWalletResponse_Change) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[13]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,6 +1813,52 @@ func (x *WatchWalletResponse_Change) GetTransaction() *Transaction {
 	return nil
 }
 
+// HoldChange is the balance of which another part is held now.
+type WatchWalletResponse_HoldChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The balance as it stands.
+	Balance       *Balance `protobuf:"bytes,1,opt,name=balance,proto3" json:"balance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchWalletResponse_HoldChange) Reset() {
+	*x = WatchWalletResponse_HoldChange{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchWalletResponse_HoldChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchWalletResponse_HoldChange) ProtoMessage() {}
+
+func (x *WatchWalletResponse_HoldChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchWalletResponse_HoldChange.ProtoReflect.Descriptor instead.
+func (*WatchWalletResponse_HoldChange) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{11, 2}
+}
+
+func (x *WatchWalletResponse_HoldChange) GetBalance() *Balance {
+	if x != nil {
+		return x.Balance
+	}
+	return nil
+}
+
 // Heartbeat says that the stream is alive.
 type WatchWalletResponse_Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -830,7 +1870,7 @@ type WatchWalletResponse_Heartbeat struct {
 
 func (x *WatchWalletResponse_Heartbeat) Reset() {
 	*x = WatchWalletResponse_Heartbeat{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[14]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +1882,7 @@ func (x *WatchWalletResponse_Heartbeat) String() string {
 func (*WatchWalletResponse_Heartbeat) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[14]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1895,7 @@ func (x *WatchWalletResponse_Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchWalletResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*WatchWalletResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{11, 2}
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{11, 3}
 }
 
 func (x *WatchWalletResponse_Heartbeat) GetTime() *timestamppb.Timestamp {
@@ -869,7 +1909,7 @@ var File_tillbook_wallet_v1_wallet_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"\x12\n" +
+	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"\x12\n" +
 	"\x10GetWalletRequest\"L\n" +
 	"\x11GetWalletResponse\x127\n" +
 	"\bbalances\x18\x01 \x03(\v2\x1b.tillbook.wallet.v1.BalanceR\bbalances\"^\n" +
@@ -904,26 +1944,97 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\ftransactions\x18\x01 \x03(\v2\x1f.tillbook.wallet.v1.TransactionR\ftransactions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
 	"\x12WatchWalletRequest\x12+\n" +
-	"\fresume_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vresumeToken\"\xfd\x03\n" +
+	"\fresume_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vresumeToken\"\x99\x05\n" +
 	"\x13WatchWalletResponse\x12N\n" +
 	"\bsnapshot\x18\x01 \x01(\v20.tillbook.wallet.v1.WatchWalletResponse.SnapshotH\x00R\bsnapshot\x12H\n" +
 	"\x06change\x18\x02 \x01(\v2..tillbook.wallet.v1.WatchWalletResponse.ChangeH\x00R\x06change\x12Q\n" +
-	"\theartbeat\x18\x03 \x01(\v21.tillbook.wallet.v1.WatchWalletResponse.HeartbeatH\x00R\theartbeat\x12!\n" +
+	"\theartbeat\x18\x03 \x01(\v21.tillbook.wallet.v1.WatchWalletResponse.HeartbeatH\x00R\theartbeat\x12U\n" +
+	"\vhold_change\x18\x05 \x01(\v22.tillbook.wallet.v1.WatchWalletResponse.HoldChangeH\x00R\n" +
+	"holdChange\x12!\n" +
 	"\fresume_token\x18\x04 \x01(\tR\vresumeToken\x1aC\n" +
 	"\bSnapshot\x127\n" +
 	"\bbalances\x18\x01 \x03(\v2\x1b.tillbook.wallet.v1.BalanceR\bbalances\x1aK\n" +
 	"\x06Change\x12A\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\x1a;\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\x1aC\n" +
+	"\n" +
+	"HoldChange\x125\n" +
+	"\abalance\x18\x01 \x01(\v2\x1b.tillbook.wallet.v1.BalanceR\abalance\x1a;\n" +
 	"\tHeartbeat\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB\a\n" +
-	"\x05event2\x82\x05\n" +
+	"\x05event\"\xf6\x01\n" +
+	"\x18RefundTransactionRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12@\n" +
+	"\x0etransaction_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\x120\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x06amount\x12'\n" +
+	"\x04note\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e\x18\x8c\x012\t^\\P{Cc}*$R\x04note\"^\n" +
+	"\x19RefundTransactionResponse\x12A\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\"\xb9\x02\n" +
+	"\x1bCreatePaymentRequestRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12;\n" +
+	"\x05payer\x18\x02 \x01(\v2\x1d.tillbook.wallet.v1.RecipientB\x06\xbaH\x03\xc8\x01\x01R\x05payer\x128\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12'\n" +
+	"\x04note\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e\x18\x8c\x012\t^\\P{Cc}*$R\x04note\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"k\n" +
+	"\x1cCreatePaymentRequestResponse\x12K\n" +
+	"\x0fpayment_request\x18\x01 \x01(\v2\".tillbook.wallet.v1.PaymentRequestR\x0epaymentRequest\"\xa2\x01\n" +
+	"\x18PayPaymentRequestRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12G\n" +
+	"\x12payment_request_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^prq_[0-9a-z]{26}$R\x10paymentRequestId\"^\n" +
+	"\x19PayPaymentRequestResponse\x12A\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\"g\n" +
+	"\x1cDeclinePaymentRequestRequest\x12G\n" +
+	"\x12payment_request_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^prq_[0-9a-z]{26}$R\x10paymentRequestId\"l\n" +
+	"\x1dDeclinePaymentRequestResponse\x12K\n" +
+	"\x0fpayment_request\x18\x01 \x01(\v2\".tillbook.wallet.v1.PaymentRequestR\x0epaymentRequest\"f\n" +
+	"\x1bCancelPaymentRequestRequest\x12G\n" +
+	"\x12payment_request_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^prq_[0-9a-z]{26}$R\x10paymentRequestId\"k\n" +
+	"\x1cCancelPaymentRequestResponse\x12K\n" +
+	"\x0fpayment_request\x18\x01 \x01(\v2\".tillbook.wallet.v1.PaymentRequestR\x0epaymentRequest\"c\n" +
+	"\x18GetPaymentRequestRequest\x12G\n" +
+	"\x12payment_request_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^prq_[0-9a-z]{26}$R\x10paymentRequestId\"h\n" +
+	"\x19GetPaymentRequestResponse\x12K\n" +
+	"\x0fpayment_request\x18\x01 \x01(\v2\".tillbook.wallet.v1.PaymentRequestR\x0epaymentRequest\"\xcb\x01\n" +
+	"\x1aListPaymentRequestsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x12\n" +
+	"\x04sent\x18\x03 \x01(\bR\x04sent\x12G\n" +
+	"\x05state\x18\x04 \x01(\x0e2'.tillbook.wallet.v1.PaymentRequestStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"\x94\x01\n" +
+	"\x1bListPaymentRequestsResponse\x12M\n" +
+	"\x10payment_requests\x18\x01 \x03(\v2\".tillbook.wallet.v1.PaymentRequestR\x0fpaymentRequests\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
+	"\x10ListHoldsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12=\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1d.tillbook.wallet.v1.HoldStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"k\n" +
+	"\x11ListHoldsResponse\x12.\n" +
+	"\x05holds\x18\x01 \x03(\v2\x18.tillbook.wallet.v1.HoldR\x05holds\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n" +
+	"\x10GetLimitsRequest\x12\x1d\n" +
+	"\x05asset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\fR\x05asset\"^\n" +
+	"\x11GetLimitsResponse\x12\x12\n" +
+	"\x04tier\x18\x01 \x01(\x05R\x04tier\x125\n" +
+	"\x06usages\x18\x02 \x03(\v2\x1d.tillbook.limit.v1.LimitUsageR\x06usages2\xa6\r\n" +
 	"\rWalletService\x12]\n" +
 	"\tGetWallet\x12$.tillbook.wallet.v1.GetWalletRequest\x1a%.tillbook.wallet.v1.GetWalletResponse\"\x03\x90\x02\x01\x12r\n" +
 	"\x10ResolveRecipient\x12+.tillbook.wallet.v1.ResolveRecipientRequest\x1a,.tillbook.wallet.v1.ResolveRecipientResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\bTransfer\x12#.tillbook.wallet.v1.TransferRequest\x1a$.tillbook.wallet.v1.TransferResponse\"\x03\x90\x02\x02\x12l\n" +
 	"\x0eGetTransaction\x12).tillbook.wallet.v1.GetTransactionRequest\x1a*.tillbook.wallet.v1.GetTransactionResponse\"\x03\x90\x02\x01\x12r\n" +
 	"\x10ListTransactions\x12+.tillbook.wallet.v1.ListTransactionsRequest\x1a,.tillbook.wallet.v1.ListTransactionsResponse\"\x03\x90\x02\x01\x12`\n" +
-	"\vWatchWallet\x12&.tillbook.wallet.v1.WatchWalletRequest\x1a'.tillbook.wallet.v1.WatchWalletResponse0\x01B\xd4\x01\n" +
+	"\vWatchWallet\x12&.tillbook.wallet.v1.WatchWalletRequest\x1a'.tillbook.wallet.v1.WatchWalletResponse0\x01\x12u\n" +
+	"\x11RefundTransaction\x12,.tillbook.wallet.v1.RefundTransactionRequest\x1a-.tillbook.wallet.v1.RefundTransactionResponse\"\x03\x90\x02\x02\x12~\n" +
+	"\x14CreatePaymentRequest\x12/.tillbook.wallet.v1.CreatePaymentRequestRequest\x1a0.tillbook.wallet.v1.CreatePaymentRequestResponse\"\x03\x90\x02\x02\x12u\n" +
+	"\x11PayPaymentRequest\x12,.tillbook.wallet.v1.PayPaymentRequestRequest\x1a-.tillbook.wallet.v1.PayPaymentRequestResponse\"\x03\x90\x02\x02\x12\x81\x01\n" +
+	"\x15DeclinePaymentRequest\x120.tillbook.wallet.v1.DeclinePaymentRequestRequest\x1a1.tillbook.wallet.v1.DeclinePaymentRequestResponse\"\x03\x90\x02\x02\x12~\n" +
+	"\x14CancelPaymentRequest\x12/.tillbook.wallet.v1.CancelPaymentRequestRequest\x1a0.tillbook.wallet.v1.CancelPaymentRequestResponse\"\x03\x90\x02\x02\x12u\n" +
+	"\x11GetPaymentRequest\x12,.tillbook.wallet.v1.GetPaymentRequestRequest\x1a-.tillbook.wallet.v1.GetPaymentRequestResponse\"\x03\x90\x02\x01\x12{\n" +
+	"\x13ListPaymentRequests\x12..tillbook.wallet.v1.ListPaymentRequestsRequest\x1a/.tillbook.wallet.v1.ListPaymentRequestsResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\tListHolds\x12$.tillbook.wallet.v1.ListHoldsRequest\x1a%.tillbook.wallet.v1.ListHoldsResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\tGetLimits\x12$.tillbook.wallet.v1.GetLimitsRequest\x1a%.tillbook.wallet.v1.GetLimitsResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
 	"\x16com.tillbook.wallet.v1B\x12WalletServiceProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/wallet/v1;walletv1\xa2\x02\x03TWX\xaa\x02\x12Tillbook.Wallet.V1\xca\x02\x12Tillbook\\Wallet\\V1\xe2\x02\x1eTillbook\\Wallet\\V1\\GPBMetadata\xea\x02\x14Tillbook::Wallet::V1b\x06proto3"
 
 var (
@@ -938,64 +2049,123 @@ func file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP() []byte {
 	return file_tillbook_wallet_v1_wallet_service_proto_rawDescData
 }
 
-var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
-	(*GetWalletRequest)(nil),              // 0: tillbook.wallet.v1.GetWalletRequest
-	(*GetWalletResponse)(nil),             // 1: tillbook.wallet.v1.GetWalletResponse
-	(*ResolveRecipientRequest)(nil),       // 2: tillbook.wallet.v1.ResolveRecipientRequest
-	(*ResolveRecipientResponse)(nil),      // 3: tillbook.wallet.v1.ResolveRecipientResponse
-	(*TransferRequest)(nil),               // 4: tillbook.wallet.v1.TransferRequest
-	(*TransferResponse)(nil),              // 5: tillbook.wallet.v1.TransferResponse
-	(*GetTransactionRequest)(nil),         // 6: tillbook.wallet.v1.GetTransactionRequest
-	(*GetTransactionResponse)(nil),        // 7: tillbook.wallet.v1.GetTransactionResponse
-	(*ListTransactionsRequest)(nil),       // 8: tillbook.wallet.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil),      // 9: tillbook.wallet.v1.ListTransactionsResponse
-	(*WatchWalletRequest)(nil),            // 10: tillbook.wallet.v1.WatchWalletRequest
-	(*WatchWalletResponse)(nil),           // 11: tillbook.wallet.v1.WatchWalletResponse
-	(*WatchWalletResponse_Snapshot)(nil),  // 12: tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	(*WatchWalletResponse_Change)(nil),    // 13: tillbook.wallet.v1.WatchWalletResponse.Change
-	(*WatchWalletResponse_Heartbeat)(nil), // 14: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	(*Balance)(nil),                       // 15: tillbook.wallet.v1.Balance
-	(*Recipient)(nil),                     // 16: tillbook.wallet.v1.Recipient
-	(*v1.Money)(nil),                      // 17: tillbook.money.v1.Money
-	(*Transaction)(nil),                   // 18: tillbook.wallet.v1.Transaction
-	(TransactionKind)(0),                  // 19: tillbook.wallet.v1.TransactionKind
-	(*timestamppb.Timestamp)(nil),         // 20: google.protobuf.Timestamp
+	(*GetWalletRequest)(nil),               // 0: tillbook.wallet.v1.GetWalletRequest
+	(*GetWalletResponse)(nil),              // 1: tillbook.wallet.v1.GetWalletResponse
+	(*ResolveRecipientRequest)(nil),        // 2: tillbook.wallet.v1.ResolveRecipientRequest
+	(*ResolveRecipientResponse)(nil),       // 3: tillbook.wallet.v1.ResolveRecipientResponse
+	(*TransferRequest)(nil),                // 4: tillbook.wallet.v1.TransferRequest
+	(*TransferResponse)(nil),               // 5: tillbook.wallet.v1.TransferResponse
+	(*GetTransactionRequest)(nil),          // 6: tillbook.wallet.v1.GetTransactionRequest
+	(*GetTransactionResponse)(nil),         // 7: tillbook.wallet.v1.GetTransactionResponse
+	(*ListTransactionsRequest)(nil),        // 8: tillbook.wallet.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),       // 9: tillbook.wallet.v1.ListTransactionsResponse
+	(*WatchWalletRequest)(nil),             // 10: tillbook.wallet.v1.WatchWalletRequest
+	(*WatchWalletResponse)(nil),            // 11: tillbook.wallet.v1.WatchWalletResponse
+	(*RefundTransactionRequest)(nil),       // 12: tillbook.wallet.v1.RefundTransactionRequest
+	(*RefundTransactionResponse)(nil),      // 13: tillbook.wallet.v1.RefundTransactionResponse
+	(*CreatePaymentRequestRequest)(nil),    // 14: tillbook.wallet.v1.CreatePaymentRequestRequest
+	(*CreatePaymentRequestResponse)(nil),   // 15: tillbook.wallet.v1.CreatePaymentRequestResponse
+	(*PayPaymentRequestRequest)(nil),       // 16: tillbook.wallet.v1.PayPaymentRequestRequest
+	(*PayPaymentRequestResponse)(nil),      // 17: tillbook.wallet.v1.PayPaymentRequestResponse
+	(*DeclinePaymentRequestRequest)(nil),   // 18: tillbook.wallet.v1.DeclinePaymentRequestRequest
+	(*DeclinePaymentRequestResponse)(nil),  // 19: tillbook.wallet.v1.DeclinePaymentRequestResponse
+	(*CancelPaymentRequestRequest)(nil),    // 20: tillbook.wallet.v1.CancelPaymentRequestRequest
+	(*CancelPaymentRequestResponse)(nil),   // 21: tillbook.wallet.v1.CancelPaymentRequestResponse
+	(*GetPaymentRequestRequest)(nil),       // 22: tillbook.wallet.v1.GetPaymentRequestRequest
+	(*GetPaymentRequestResponse)(nil),      // 23: tillbook.wallet.v1.GetPaymentRequestResponse
+	(*ListPaymentRequestsRequest)(nil),     // 24: tillbook.wallet.v1.ListPaymentRequestsRequest
+	(*ListPaymentRequestsResponse)(nil),    // 25: tillbook.wallet.v1.ListPaymentRequestsResponse
+	(*ListHoldsRequest)(nil),               // 26: tillbook.wallet.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),              // 27: tillbook.wallet.v1.ListHoldsResponse
+	(*GetLimitsRequest)(nil),               // 28: tillbook.wallet.v1.GetLimitsRequest
+	(*GetLimitsResponse)(nil),              // 29: tillbook.wallet.v1.GetLimitsResponse
+	(*WatchWalletResponse_Snapshot)(nil),   // 30: tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	(*WatchWalletResponse_Change)(nil),     // 31: tillbook.wallet.v1.WatchWalletResponse.Change
+	(*WatchWalletResponse_HoldChange)(nil), // 32: tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	(*WatchWalletResponse_Heartbeat)(nil),  // 33: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	(*Balance)(nil),                        // 34: tillbook.wallet.v1.Balance
+	(*Recipient)(nil),                      // 35: tillbook.wallet.v1.Recipient
+	(*v1.Money)(nil),                       // 36: tillbook.money.v1.Money
+	(*Transaction)(nil),                    // 37: tillbook.wallet.v1.Transaction
+	(TransactionKind)(0),                   // 38: tillbook.wallet.v1.TransactionKind
+	(*timestamppb.Timestamp)(nil),          // 39: google.protobuf.Timestamp
+	(*PaymentRequest)(nil),                 // 40: tillbook.wallet.v1.PaymentRequest
+	(PaymentRequestState)(0),               // 41: tillbook.wallet.v1.PaymentRequestState
+	(HoldState)(0),                         // 42: tillbook.wallet.v1.HoldState
+	(*Hold)(nil),                           // 43: tillbook.wallet.v1.Hold
+	(*v11.LimitUsage)(nil),                 // 44: tillbook.limit.v1.LimitUsage
 }
 var file_tillbook_wallet_v1_wallet_service_proto_depIdxs = []int32{
-	15, // 0: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
-	16, // 1: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	16, // 2: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	17, // 3: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
-	18, // 4: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	18, // 5: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	19, // 6: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
-	20, // 7: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	20, // 8: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	18, // 9: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
-	12, // 10: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	13, // 11: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
-	14, // 12: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	15, // 13: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
-	18, // 14: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
-	20, // 15: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	0,  // 16: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
-	2,  // 17: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
-	4,  // 18: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
-	6,  // 19: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
-	8,  // 20: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
-	10, // 21: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
-	1,  // 22: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
-	3,  // 23: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
-	5,  // 24: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
-	7,  // 25: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
-	9,  // 26: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
-	11, // 27: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
-	22, // [22:28] is the sub-list for method output_type
-	16, // [16:22] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	34, // 0: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
+	35, // 1: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	35, // 2: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	36, // 3: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
+	37, // 4: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	37, // 5: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	38, // 6: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
+	39, // 7: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 8: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	37, // 9: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
+	30, // 10: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	31, // 11: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
+	33, // 12: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	32, // 13: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	36, // 14: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	37, // 15: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	35, // 16: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
+	36, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
+	39, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
+	40, // 19: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	37, // 20: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	40, // 21: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	40, // 22: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	40, // 23: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	41, // 24: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
+	40, // 25: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
+	42, // 26: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
+	43, // 27: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
+	44, // 28: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
+	34, // 29: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
+	37, // 30: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
+	34, // 31: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
+	39, // 32: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	0,  // 33: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
+	2,  // 34: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
+	4,  // 35: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
+	6,  // 36: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
+	8,  // 37: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
+	10, // 38: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
+	12, // 39: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
+	14, // 40: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
+	16, // 41: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
+	18, // 42: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
+	20, // 43: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
+	22, // 44: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
+	24, // 45: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
+	26, // 46: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
+	28, // 47: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
+	1,  // 48: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
+	3,  // 49: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
+	5,  // 50: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
+	7,  // 51: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
+	9,  // 52: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
+	11, // 53: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
+	13, // 54: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
+	15, // 55: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
+	17, // 56: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
+	19, // 57: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
+	21, // 58: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
+	23, // 59: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
+	25, // 60: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
+	27, // 61: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
+	29, // 62: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
+	48, // [48:63] is the sub-list for method output_type
+	33, // [33:48] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_wallet_v1_wallet_service_proto_init() }
@@ -1008,6 +2178,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_init() {
 		(*WatchWalletResponse_Snapshot_)(nil),
 		(*WatchWalletResponse_Change_)(nil),
 		(*WatchWalletResponse_Heartbeat_)(nil),
+		(*WatchWalletResponse_HoldChange_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1015,7 +2186,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_wallet_v1_wallet_service_proto_rawDesc), len(file_tillbook_wallet_v1_wallet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

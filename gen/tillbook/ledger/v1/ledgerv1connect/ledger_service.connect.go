@@ -43,6 +43,32 @@ const (
 	LedgerServiceGetTrialBalanceProcedure = "/tillbook.ledger.v1.LedgerService/GetTrialBalance"
 	// LedgerServiceVerifyProcedure is the procedure name of the LedgerService's Verify RPC.
 	LedgerServiceVerifyProcedure = "/tillbook.ledger.v1.LedgerService/Verify"
+	// LedgerServiceCreateHoldProcedure is the procedure name of the LedgerService's CreateHold RPC.
+	LedgerServiceCreateHoldProcedure = "/tillbook.ledger.v1.LedgerService/CreateHold"
+	// LedgerServiceIncreaseHoldProcedure is the procedure name of the LedgerService's IncreaseHold RPC.
+	LedgerServiceIncreaseHoldProcedure = "/tillbook.ledger.v1.LedgerService/IncreaseHold"
+	// LedgerServiceCaptureHoldProcedure is the procedure name of the LedgerService's CaptureHold RPC.
+	LedgerServiceCaptureHoldProcedure = "/tillbook.ledger.v1.LedgerService/CaptureHold"
+	// LedgerServiceVoidHoldProcedure is the procedure name of the LedgerService's VoidHold RPC.
+	LedgerServiceVoidHoldProcedure = "/tillbook.ledger.v1.LedgerService/VoidHold"
+	// LedgerServiceGetHoldProcedure is the procedure name of the LedgerService's GetHold RPC.
+	LedgerServiceGetHoldProcedure = "/tillbook.ledger.v1.LedgerService/GetHold"
+	// LedgerServiceListHoldsProcedure is the procedure name of the LedgerService's ListHolds RPC.
+	LedgerServiceListHoldsProcedure = "/tillbook.ledger.v1.LedgerService/ListHolds"
+	// LedgerServiceRefundTransactionProcedure is the procedure name of the LedgerService's
+	// RefundTransaction RPC.
+	LedgerServiceRefundTransactionProcedure = "/tillbook.ledger.v1.LedgerService/RefundTransaction"
+	// LedgerServiceReverseTransactionProcedure is the procedure name of the LedgerService's
+	// ReverseTransaction RPC.
+	LedgerServiceReverseTransactionProcedure = "/tillbook.ledger.v1.LedgerService/ReverseTransaction"
+	// LedgerServicePostTransactionsProcedure is the procedure name of the LedgerService's
+	// PostTransactions RPC.
+	LedgerServicePostTransactionsProcedure = "/tillbook.ledger.v1.LedgerService/PostTransactions"
+	// LedgerServiceImportTransactionsProcedure is the procedure name of the LedgerService's
+	// ImportTransactions RPC.
+	LedgerServiceImportTransactionsProcedure = "/tillbook.ledger.v1.LedgerService/ImportTransactions"
+	// LedgerServiceGetImportProcedure is the procedure name of the LedgerService's GetImport RPC.
+	LedgerServiceGetImportProcedure = "/tillbook.ledger.v1.LedgerService/GetImport"
 )
 
 var (
@@ -109,6 +135,93 @@ var (
 			Procedure:  LedgerServiceVerifyProcedure,
 		}
 	})
+	ledgerServiceCreateHoldSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("CreateHold"),
+			Procedure:        LedgerServiceCreateHoldProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceIncreaseHoldSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("IncreaseHold"),
+			Procedure:        LedgerServiceIncreaseHoldProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceCaptureHoldSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("CaptureHold"),
+			Procedure:        LedgerServiceCaptureHoldProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceVoidHoldSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("VoidHold"),
+			Procedure:        LedgerServiceVoidHoldProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceGetHoldSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("GetHold"),
+			Procedure:        LedgerServiceGetHoldProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	ledgerServiceListHoldsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("ListHolds"),
+			Procedure:        LedgerServiceListHoldsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	ledgerServiceRefundTransactionSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("RefundTransaction"),
+			Procedure:        LedgerServiceRefundTransactionProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceReverseTransactionSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("ReverseTransaction"),
+			Procedure:        LedgerServiceReverseTransactionProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServicePostTransactionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("PostTransactions"),
+			Procedure:        LedgerServicePostTransactionsProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	ledgerServiceImportTransactionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeClient,
+			Schema:     v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("ImportTransactions"),
+			Procedure:  LedgerServiceImportTransactionsProcedure,
+		}
+	})
+	ledgerServiceGetImportSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("GetImport"),
+			Procedure:        LedgerServiceGetImportProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // LedgerServiceClient is a client for the tillbook.ledger.v1.LedgerService service.
@@ -153,12 +266,114 @@ type LedgerServiceClient interface {
 	//
 	// Fails with RATE_LIMITED while another one runs.
 	Verify(context.Context, *v1.VerifyRequest) (*v1.VerifyResponse, error)
+	// CreateHold sets money aside in an account for a payment to come (an
+	// authorization). It is no longer available at once, and counts against the
+	// account's limits now, not when it is captured.
+	//
+	// Fails with ACCOUNT_NOT_FOUND, ACCOUNT_ASSET_MISMATCH, ACCOUNT_UNBOUNDED,
+	// INSUFFICIENT_FUNDS, LIMIT_EXCEEDED, EXPIRE_TIME_INVALID,
+	// IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	CreateHold(context.Context, *v1.CreateHoldRequest) (*v1.CreateHoldResponse, error)
+	// IncreaseHold adds to an open hold (an incremental authorization).
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED and as CreateHold does.
+	IncreaseHold(context.Context, *v1.IncreaseHoldRequest) (*v1.IncreaseHoldResponse, error)
+	// CaptureHold moves held money to where it belongs: all of it or a part, once or
+	// several times, and beyond the hold's amount as far as its excess allows and
+	// there are funds.
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED, HOLD_EXCEEDED,
+	// ACCOUNT_NOT_FOUND, ACCOUNT_ASSET_MISMATCH, INSUFFICIENT_FUNDS,
+	// LIMIT_EXCEEDED, IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE,
+	// AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	CaptureHold(context.Context, *v1.CaptureHoldRequest) (*v1.CaptureHoldResponse, error)
+	// VoidHold gives up a hold: what remains is available again.
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED, IDEMPOTENCY_KEY_REUSED,
+	// OVERLOADED or OUTCOME_UNKNOWN.
+	VoidHold(context.Context, *v1.VoidHoldRequest) (*v1.VoidHoldResponse, error)
+	// GetHold returns a hold.
+	//
+	// Fails with NOT_FOUND.
+	GetHold(context.Context, *v1.GetHoldRequest) (*v1.GetHoldResponse, error)
+	// ListHolds lists an account's holds, newest first.
+	//
+	// Fails with ACCOUNT_NOT_FOUND or PAGE_TOKEN_INVALID.
+	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
+	// RefundTransaction gives back a transaction or a part of it to where it came
+	// from; all refunds together never exceed it. Both transactions name each other.
+	// What it used of limits is given back too.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE, ACCOUNT_ASSET_MISMATCH, OVERLOADED or OUTCOME_UNKNOWN.
+	RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error)
+	// ReverseTransaction undoes what is left of a transaction. If who received it
+	// no longer has the money it is refused, unless allow_receivable is set: then the
+	// rest is owed, and repaid from what they receive later before anything else.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
+	ReverseTransaction(context.Context, *v1.ReverseTransactionRequest) (*v1.ReverseTransactionResponse, error)
+	// PostTransactions posts up to 1,000 transactions in one call: all of them or
+	// none, or each on its own. Each has an idempotency key of its own.
+	//
+	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
+	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
+	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
+	// ImportTransactions takes over transactions of another system, with the times
+	// at which they happened there. Items are executed in their order, those of one
+	// message all or none. An import that was interrupted goes on where GetImport
+	// says; what comes twice is skipped.
+	//
+	// Times must not decrease along the entries of one account. Where several
+	// transactions of an account are of one moment, they are stored a microsecond
+	// apart.
+	//
+	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
+	// PostTransactions does; the error's metadata has sequence, and next_sequence
+	// from which to go on.
+	ImportTransactions(context.Context) (LedgerServiceImportTransactionsClientStream, error)
+	// GetImport tells how far an import has come.
+	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
 }
 
 // NewLedgerServiceClient constructs a client for the tillbook.ledger.v1.LedgerService service.
 // Multiple service clients may share a single connect.Client.
 func NewLedgerServiceClient(client *connect.Client) LedgerServiceClient {
 	return &ledgerServiceClient{client: client}
+}
+
+// LedgerServiceImportTransactionsClientStream is the client stream for the LedgerService's
+// ImportTransactions RPC.
+type LedgerServiceImportTransactionsClientStream struct {
+	stream connect.ClientStream
+}
+
+// SendHeaders opens the stream and flushes the request headers without a message. The first Send or
+// Receive does this implicitly.
+func (s LedgerServiceImportTransactionsClientStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a request message to the server.
+func (s LedgerServiceImportTransactionsClientStream) Send(req *v1.ImportTransactionsRequest) error {
+	return s.stream.Send(req)
+}
+
+// CloseAndReceive closes the request side of the stream and returns the single response message. It
+// reads the stream to completion to release its resources.
+func (s LedgerServiceImportTransactionsClientStream) CloseAndReceive() (*v1.ImportTransactionsResponse, error) {
+	if err := s.stream.CloseSend(); err != nil {
+		return nil, err
+	}
+	var res v1.ImportTransactionsResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
 }
 
 // LedgerServiceHandler is an implementation of the tillbook.ledger.v1.LedgerService service.
@@ -203,6 +418,78 @@ type LedgerServiceHandler interface {
 	//
 	// Fails with RATE_LIMITED while another one runs.
 	Verify(context.Context, *v1.VerifyRequest) (*v1.VerifyResponse, error)
+	// CreateHold sets money aside in an account for a payment to come (an
+	// authorization). It is no longer available at once, and counts against the
+	// account's limits now, not when it is captured.
+	//
+	// Fails with ACCOUNT_NOT_FOUND, ACCOUNT_ASSET_MISMATCH, ACCOUNT_UNBOUNDED,
+	// INSUFFICIENT_FUNDS, LIMIT_EXCEEDED, EXPIRE_TIME_INVALID,
+	// IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	CreateHold(context.Context, *v1.CreateHoldRequest) (*v1.CreateHoldResponse, error)
+	// IncreaseHold adds to an open hold (an incremental authorization).
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED and as CreateHold does.
+	IncreaseHold(context.Context, *v1.IncreaseHoldRequest) (*v1.IncreaseHoldResponse, error)
+	// CaptureHold moves held money to where it belongs: all of it or a part, once or
+	// several times, and beyond the hold's amount as far as its excess allows and
+	// there are funds.
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED, HOLD_EXCEEDED,
+	// ACCOUNT_NOT_FOUND, ACCOUNT_ASSET_MISMATCH, INSUFFICIENT_FUNDS,
+	// LIMIT_EXCEEDED, IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE,
+	// AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	CaptureHold(context.Context, *v1.CaptureHoldRequest) (*v1.CaptureHoldResponse, error)
+	// VoidHold gives up a hold: what remains is available again.
+	//
+	// Fails with NOT_FOUND, HOLD_EXPIRED, HOLD_CLOSED, IDEMPOTENCY_KEY_REUSED,
+	// OVERLOADED or OUTCOME_UNKNOWN.
+	VoidHold(context.Context, *v1.VoidHoldRequest) (*v1.VoidHoldResponse, error)
+	// GetHold returns a hold.
+	//
+	// Fails with NOT_FOUND.
+	GetHold(context.Context, *v1.GetHoldRequest) (*v1.GetHoldResponse, error)
+	// ListHolds lists an account's holds, newest first.
+	//
+	// Fails with ACCOUNT_NOT_FOUND or PAGE_TOKEN_INVALID.
+	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
+	// RefundTransaction gives back a transaction or a part of it to where it came
+	// from; all refunds together never exceed it. Both transactions name each other.
+	// What it used of limits is given back too.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE, ACCOUNT_ASSET_MISMATCH, OVERLOADED or OUTCOME_UNKNOWN.
+	RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error)
+	// ReverseTransaction undoes what is left of a transaction. If who received it
+	// no longer has the money it is refused, unless allow_receivable is set: then the
+	// rest is owed, and repaid from what they receive later before anything else.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
+	ReverseTransaction(context.Context, *v1.ReverseTransactionRequest) (*v1.ReverseTransactionResponse, error)
+	// PostTransactions posts up to 1,000 transactions in one call: all of them or
+	// none, or each on its own. Each has an idempotency key of its own.
+	//
+	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
+	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
+	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
+	// ImportTransactions takes over transactions of another system, with the times
+	// at which they happened there. Items are executed in their order, those of one
+	// message all or none. An import that was interrupted goes on where GetImport
+	// says; what comes twice is skipped.
+	//
+	// Times must not decrease along the entries of one account. Where several
+	// transactions of an account are of one moment, they are stored a microsecond
+	// apart.
+	//
+	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
+	// PostTransactions does; the error's metadata has sequence, and next_sequence
+	// from which to go on.
+	ImportTransactions(context.Context, LedgerServiceImportTransactionsServerStream) (*v1.ImportTransactionsResponse, error)
+	// GetImport tells how far an import has come.
+	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
 }
 
 // RegisterLedgerServiceHandler registers svc as the tillbook.ledger.v1.LedgerService implementation
@@ -218,7 +505,33 @@ func RegisterLedgerServiceHandler(server *connect.Server, svc LedgerServiceHandl
 		connect.Method{Spec: ledgerServicePostTransactionSpec(), Handler: adapter.postTransaction},
 		connect.Method{Spec: ledgerServiceGetTrialBalanceSpec(), Handler: adapter.getTrialBalance},
 		connect.Method{Spec: ledgerServiceVerifySpec(), Handler: adapter.verify},
+		connect.Method{Spec: ledgerServiceCreateHoldSpec(), Handler: adapter.createHold},
+		connect.Method{Spec: ledgerServiceIncreaseHoldSpec(), Handler: adapter.increaseHold},
+		connect.Method{Spec: ledgerServiceCaptureHoldSpec(), Handler: adapter.captureHold},
+		connect.Method{Spec: ledgerServiceVoidHoldSpec(), Handler: adapter.voidHold},
+		connect.Method{Spec: ledgerServiceGetHoldSpec(), Handler: adapter.getHold},
+		connect.Method{Spec: ledgerServiceListHoldsSpec(), Handler: adapter.listHolds},
+		connect.Method{Spec: ledgerServiceRefundTransactionSpec(), Handler: adapter.refundTransaction},
+		connect.Method{Spec: ledgerServiceReverseTransactionSpec(), Handler: adapter.reverseTransaction},
+		connect.Method{Spec: ledgerServicePostTransactionsSpec(), Handler: adapter.postTransactions},
+		connect.Method{Spec: ledgerServiceImportTransactionsSpec(), Handler: adapter.importTransactions},
+		connect.Method{Spec: ledgerServiceGetImportSpec(), Handler: adapter.getImport},
 	)
+}
+
+// LedgerServiceImportTransactionsServerStream is the server stream for the LedgerService's
+// ImportTransactions RPC.
+type LedgerServiceImportTransactionsServerStream struct {
+	stream connect.ServerStream
+}
+
+// Receive returns the next request message from the client.
+func (s LedgerServiceImportTransactionsServerStream) Receive() (*v1.ImportTransactionsRequest, error) {
+	var req v1.ImportTransactionsRequest
+	if err := s.stream.Receive(&req); err != nil {
+		return nil, err
+	}
+	return &req, nil
 }
 
 // UnimplementedLedgerServiceHandler returns CodeUnimplemented from all methods.
@@ -254,6 +567,50 @@ func (UnimplementedLedgerServiceHandler) GetTrialBalance(context.Context, *v1.Ge
 
 func (UnimplementedLedgerServiceHandler) Verify(context.Context, *v1.VerifyRequest) (*v1.VerifyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.Verify is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) CreateHold(context.Context, *v1.CreateHoldRequest) (*v1.CreateHoldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.CreateHold is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) IncreaseHold(context.Context, *v1.IncreaseHoldRequest) (*v1.IncreaseHoldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.IncreaseHold is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) CaptureHold(context.Context, *v1.CaptureHoldRequest) (*v1.CaptureHoldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.CaptureHold is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) VoidHold(context.Context, *v1.VoidHoldRequest) (*v1.VoidHoldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.VoidHold is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) GetHold(context.Context, *v1.GetHoldRequest) (*v1.GetHoldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetHold is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.ListHolds is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.RefundTransaction is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) ReverseTransaction(context.Context, *v1.ReverseTransactionRequest) (*v1.ReverseTransactionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.ReverseTransaction is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.PostTransactions is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) ImportTransactions(context.Context, LedgerServiceImportTransactionsServerStream) (*v1.ImportTransactionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.ImportTransactions is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetImport is not implemented")
 }
 
 type ledgerServiceClient struct {
@@ -319,6 +676,94 @@ func (c *ledgerServiceClient) GetTrialBalance(ctx context.Context, req *v1.GetTr
 func (c *ledgerServiceClient) Verify(ctx context.Context, req *v1.VerifyRequest) (*v1.VerifyResponse, error) {
 	var res v1.VerifyResponse
 	if err := c.client.CallUnary(ctx, ledgerServiceVerifySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) CreateHold(ctx context.Context, req *v1.CreateHoldRequest) (*v1.CreateHoldResponse, error) {
+	var res v1.CreateHoldResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceCreateHoldSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) IncreaseHold(ctx context.Context, req *v1.IncreaseHoldRequest) (*v1.IncreaseHoldResponse, error) {
+	var res v1.IncreaseHoldResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceIncreaseHoldSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) CaptureHold(ctx context.Context, req *v1.CaptureHoldRequest) (*v1.CaptureHoldResponse, error) {
+	var res v1.CaptureHoldResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceCaptureHoldSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) VoidHold(ctx context.Context, req *v1.VoidHoldRequest) (*v1.VoidHoldResponse, error) {
+	var res v1.VoidHoldResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceVoidHoldSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) GetHold(ctx context.Context, req *v1.GetHoldRequest) (*v1.GetHoldResponse, error) {
+	var res v1.GetHoldResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceGetHoldSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) ListHolds(ctx context.Context, req *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error) {
+	var res v1.ListHoldsResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceListHoldsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) RefundTransaction(ctx context.Context, req *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error) {
+	var res v1.RefundTransactionResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceRefundTransactionSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) ReverseTransaction(ctx context.Context, req *v1.ReverseTransactionRequest) (*v1.ReverseTransactionResponse, error) {
+	var res v1.ReverseTransactionResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceReverseTransactionSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) PostTransactions(ctx context.Context, req *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error) {
+	var res v1.PostTransactionsResponse
+	if err := c.client.CallUnary(ctx, ledgerServicePostTransactionsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) ImportTransactions(ctx context.Context) (LedgerServiceImportTransactionsClientStream, error) {
+	stream, err := c.client.CallClientStream(ctx, ledgerServiceImportTransactionsSpec())
+	if err != nil {
+		return LedgerServiceImportTransactionsClientStream{}, err
+	}
+	return LedgerServiceImportTransactionsClientStream{stream: stream}, nil
+}
+
+func (c *ledgerServiceClient) GetImport(ctx context.Context, req *v1.GetImportRequest) (*v1.GetImportResponse, error) {
+	var res v1.GetImportResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceGetImportSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -416,6 +861,134 @@ func (h ledgerServiceHandler) verify(ctx context.Context, _ connect.Spec, stream
 		return err
 	}
 	res, err := h.svc.Verify(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) createHold(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CreateHoldRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CreateHold(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) increaseHold(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.IncreaseHoldRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.IncreaseHold(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) captureHold(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CaptureHoldRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CaptureHold(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) voidHold(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.VoidHoldRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.VoidHold(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) getHold(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetHoldRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetHold(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) listHolds(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListHoldsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListHolds(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) refundTransaction(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RefundTransactionRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RefundTransaction(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) reverseTransaction(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ReverseTransactionRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ReverseTransaction(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) postTransactions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PostTransactionsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PostTransactions(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) importTransactions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	res, err := h.svc.ImportTransactions(ctx, LedgerServiceImportTransactionsServerStream{stream: stream})
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) getImport(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetImportRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetImport(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,31 @@ const (
 	WalletServiceListTransactionsProcedure = "/tillbook.wallet.v1.WalletService/ListTransactions"
 	// WalletServiceWatchWalletProcedure is the procedure name of the WalletService's WatchWallet RPC.
 	WalletServiceWatchWalletProcedure = "/tillbook.wallet.v1.WalletService/WatchWallet"
+	// WalletServiceRefundTransactionProcedure is the procedure name of the WalletService's
+	// RefundTransaction RPC.
+	WalletServiceRefundTransactionProcedure = "/tillbook.wallet.v1.WalletService/RefundTransaction"
+	// WalletServiceCreatePaymentRequestProcedure is the procedure name of the WalletService's
+	// CreatePaymentRequest RPC.
+	WalletServiceCreatePaymentRequestProcedure = "/tillbook.wallet.v1.WalletService/CreatePaymentRequest"
+	// WalletServicePayPaymentRequestProcedure is the procedure name of the WalletService's
+	// PayPaymentRequest RPC.
+	WalletServicePayPaymentRequestProcedure = "/tillbook.wallet.v1.WalletService/PayPaymentRequest"
+	// WalletServiceDeclinePaymentRequestProcedure is the procedure name of the WalletService's
+	// DeclinePaymentRequest RPC.
+	WalletServiceDeclinePaymentRequestProcedure = "/tillbook.wallet.v1.WalletService/DeclinePaymentRequest"
+	// WalletServiceCancelPaymentRequestProcedure is the procedure name of the WalletService's
+	// CancelPaymentRequest RPC.
+	WalletServiceCancelPaymentRequestProcedure = "/tillbook.wallet.v1.WalletService/CancelPaymentRequest"
+	// WalletServiceGetPaymentRequestProcedure is the procedure name of the WalletService's
+	// GetPaymentRequest RPC.
+	WalletServiceGetPaymentRequestProcedure = "/tillbook.wallet.v1.WalletService/GetPaymentRequest"
+	// WalletServiceListPaymentRequestsProcedure is the procedure name of the WalletService's
+	// ListPaymentRequests RPC.
+	WalletServiceListPaymentRequestsProcedure = "/tillbook.wallet.v1.WalletService/ListPaymentRequests"
+	// WalletServiceListHoldsProcedure is the procedure name of the WalletService's ListHolds RPC.
+	WalletServiceListHoldsProcedure = "/tillbook.wallet.v1.WalletService/ListHolds"
+	// WalletServiceGetLimitsProcedure is the procedure name of the WalletService's GetLimits RPC.
+	WalletServiceGetLimitsProcedure = "/tillbook.wallet.v1.WalletService/GetLimits"
 )
 
 var (
@@ -89,6 +114,78 @@ var (
 			Procedure:  WalletServiceWatchWalletProcedure,
 		}
 	})
+	walletServiceRefundTransactionSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("RefundTransaction"),
+			Procedure:        WalletServiceRefundTransactionProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceCreatePaymentRequestSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("CreatePaymentRequest"),
+			Procedure:        WalletServiceCreatePaymentRequestProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServicePayPaymentRequestSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("PayPaymentRequest"),
+			Procedure:        WalletServicePayPaymentRequestProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceDeclinePaymentRequestSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("DeclinePaymentRequest"),
+			Procedure:        WalletServiceDeclinePaymentRequestProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceCancelPaymentRequestSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("CancelPaymentRequest"),
+			Procedure:        WalletServiceCancelPaymentRequestProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceGetPaymentRequestSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("GetPaymentRequest"),
+			Procedure:        WalletServiceGetPaymentRequestProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	walletServiceListPaymentRequestsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("ListPaymentRequests"),
+			Procedure:        WalletServiceListPaymentRequestsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	walletServiceListHoldsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("ListHolds"),
+			Procedure:        WalletServiceListHoldsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	walletServiceGetLimitsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("GetLimits"),
+			Procedure:        WalletServiceGetLimitsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // WalletServiceClient is a client for the tillbook.wallet.v1.WalletService service.
@@ -107,7 +204,8 @@ type WalletServiceClient interface {
 	//
 	// Fails with INSUFFICIENT_FUNDS, IDEMPOTENCY_KEY_REUSED,
 	// RECIPIENT_NOT_FOUND, SELF_TRANSFER, ASSET_NOT_FOUND, AMOUNT_TOO_PRECISE,
-	// AMOUNT_NOT_POSITIVE, AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	// AMOUNT_NOT_POSITIVE, AMOUNT_OUT_OF_RANGE, LIMIT_EXCEEDED,
+	// RECIPIENT_LIMIT_EXCEEDED, OVERLOADED or OUTCOME_UNKNOWN.
 	Transfer(context.Context, *v1.TransferRequest) (*v1.TransferResponse, error)
 	// GetTransaction returns one of the user's transactions.
 	//
@@ -126,6 +224,55 @@ type WalletServiceClient interface {
 	// Fails with RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about half
 	// an hour or when the replica shuts down.
 	WatchWallet(context.Context, *v1.WatchWalletRequest) (WalletServiceWatchWalletClientStream, error)
+	// RefundTransaction gives back a payment that the user received, or a part of
+	// it, to who paid it. All refunds together never exceed the payment.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, ASSET_NOT_FOUND, ACCOUNT_ASSET_MISMATCH,
+	// AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE, OVERLOADED or
+	// OUTCOME_UNKNOWN.
+	RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error)
+	// CreatePaymentRequest asks another user for money. Rate-limited, since anybody
+	// can be asked.
+	//
+	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, PHONE_NUMBER_INVALID,
+	// ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// EXPIRE_TIME_INVALID, IDEMPOTENCY_KEY_REUSED, TOO_MANY_PAYMENT_REQUESTS or
+	// RATE_LIMITED.
+	CreatePaymentRequest(context.Context, *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error)
+	// PayPaymentRequest pays what the user was asked for. A request is paid,
+	// declined or canceled once, whatever happens at the same time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED, PAYMENT_REQUEST_CLOSED and as
+	// Transfer does.
+	PayPaymentRequest(context.Context, *v1.PayPaymentRequestRequest) (*v1.PayPaymentRequestResponse, error)
+	// DeclinePaymentRequest refuses to pay what the user was asked for. Declining
+	// again answers as the first time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED or PAYMENT_REQUEST_CLOSED.
+	DeclinePaymentRequest(context.Context, *v1.DeclinePaymentRequestRequest) (*v1.DeclinePaymentRequestResponse, error)
+	// CancelPaymentRequest takes back what the user asked for. Canceling again
+	// answers as the first time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED or PAYMENT_REQUEST_CLOSED.
+	CancelPaymentRequest(context.Context, *v1.CancelPaymentRequestRequest) (*v1.CancelPaymentRequestResponse, error)
+	// GetPaymentRequest returns a request that the user sent or received.
+	//
+	// Fails with NOT_FOUND.
+	GetPaymentRequest(context.Context, *v1.GetPaymentRequestRequest) (*v1.GetPaymentRequestResponse, error)
+	// ListPaymentRequests lists the requests that the user sent or received, newest
+	// first.
+	//
+	// Fails with PAGE_TOKEN_INVALID.
+	ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error)
+	// ListHolds lists the holds on the user's money, newest first.
+	//
+	// Fails with PAGE_TOKEN_INVALID.
+	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
+	// GetLimits returns the limits on the user's money, with what is used of them.
+	//
+	// Fails with ASSET_NOT_FOUND.
+	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
 }
 
 // NewWalletServiceClient constructs a client for the tillbook.wallet.v1.WalletService service.
@@ -171,7 +318,8 @@ type WalletServiceHandler interface {
 	//
 	// Fails with INSUFFICIENT_FUNDS, IDEMPOTENCY_KEY_REUSED,
 	// RECIPIENT_NOT_FOUND, SELF_TRANSFER, ASSET_NOT_FOUND, AMOUNT_TOO_PRECISE,
-	// AMOUNT_NOT_POSITIVE, AMOUNT_OUT_OF_RANGE, OVERLOADED or OUTCOME_UNKNOWN.
+	// AMOUNT_NOT_POSITIVE, AMOUNT_OUT_OF_RANGE, LIMIT_EXCEEDED,
+	// RECIPIENT_LIMIT_EXCEEDED, OVERLOADED or OUTCOME_UNKNOWN.
 	Transfer(context.Context, *v1.TransferRequest) (*v1.TransferResponse, error)
 	// GetTransaction returns one of the user's transactions.
 	//
@@ -190,6 +338,55 @@ type WalletServiceHandler interface {
 	// Fails with RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about half
 	// an hour or when the replica shuts down.
 	WatchWallet(context.Context, *v1.WatchWalletRequest, WalletServiceWatchWalletServerStream) error
+	// RefundTransaction gives back a payment that the user received, or a part of
+	// it, to who paid it. All refunds together never exceed the payment.
+	//
+	// Fails with NOT_FOUND, NOT_REFUNDABLE, REFUND_EXCEEDED, INSUFFICIENT_FUNDS,
+	// IDEMPOTENCY_KEY_REUSED, ASSET_NOT_FOUND, ACCOUNT_ASSET_MISMATCH,
+	// AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE, OVERLOADED or
+	// OUTCOME_UNKNOWN.
+	RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error)
+	// CreatePaymentRequest asks another user for money. Rate-limited, since anybody
+	// can be asked.
+	//
+	// Fails with RECIPIENT_NOT_FOUND, SELF_TRANSFER, PHONE_NUMBER_INVALID,
+	// ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// EXPIRE_TIME_INVALID, IDEMPOTENCY_KEY_REUSED, TOO_MANY_PAYMENT_REQUESTS or
+	// RATE_LIMITED.
+	CreatePaymentRequest(context.Context, *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error)
+	// PayPaymentRequest pays what the user was asked for. A request is paid,
+	// declined or canceled once, whatever happens at the same time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED, PAYMENT_REQUEST_CLOSED and as
+	// Transfer does.
+	PayPaymentRequest(context.Context, *v1.PayPaymentRequestRequest) (*v1.PayPaymentRequestResponse, error)
+	// DeclinePaymentRequest refuses to pay what the user was asked for. Declining
+	// again answers as the first time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED or PAYMENT_REQUEST_CLOSED.
+	DeclinePaymentRequest(context.Context, *v1.DeclinePaymentRequestRequest) (*v1.DeclinePaymentRequestResponse, error)
+	// CancelPaymentRequest takes back what the user asked for. Canceling again
+	// answers as the first time.
+	//
+	// Fails with NOT_FOUND, PAYMENT_REQUEST_EXPIRED or PAYMENT_REQUEST_CLOSED.
+	CancelPaymentRequest(context.Context, *v1.CancelPaymentRequestRequest) (*v1.CancelPaymentRequestResponse, error)
+	// GetPaymentRequest returns a request that the user sent or received.
+	//
+	// Fails with NOT_FOUND.
+	GetPaymentRequest(context.Context, *v1.GetPaymentRequestRequest) (*v1.GetPaymentRequestResponse, error)
+	// ListPaymentRequests lists the requests that the user sent or received, newest
+	// first.
+	//
+	// Fails with PAGE_TOKEN_INVALID.
+	ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error)
+	// ListHolds lists the holds on the user's money, newest first.
+	//
+	// Fails with PAGE_TOKEN_INVALID.
+	ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error)
+	// GetLimits returns the limits on the user's money, with what is used of them.
+	//
+	// Fails with ASSET_NOT_FOUND.
+	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
 }
 
 // RegisterWalletServiceHandler registers svc as the tillbook.wallet.v1.WalletService implementation
@@ -203,6 +400,15 @@ func RegisterWalletServiceHandler(server *connect.Server, svc WalletServiceHandl
 		connect.Method{Spec: walletServiceGetTransactionSpec(), Handler: adapter.getTransaction},
 		connect.Method{Spec: walletServiceListTransactionsSpec(), Handler: adapter.listTransactions},
 		connect.Method{Spec: walletServiceWatchWalletSpec(), Handler: adapter.watchWallet},
+		connect.Method{Spec: walletServiceRefundTransactionSpec(), Handler: adapter.refundTransaction},
+		connect.Method{Spec: walletServiceCreatePaymentRequestSpec(), Handler: adapter.createPaymentRequest},
+		connect.Method{Spec: walletServicePayPaymentRequestSpec(), Handler: adapter.payPaymentRequest},
+		connect.Method{Spec: walletServiceDeclinePaymentRequestSpec(), Handler: adapter.declinePaymentRequest},
+		connect.Method{Spec: walletServiceCancelPaymentRequestSpec(), Handler: adapter.cancelPaymentRequest},
+		connect.Method{Spec: walletServiceGetPaymentRequestSpec(), Handler: adapter.getPaymentRequest},
+		connect.Method{Spec: walletServiceListPaymentRequestsSpec(), Handler: adapter.listPaymentRequests},
+		connect.Method{Spec: walletServiceListHoldsSpec(), Handler: adapter.listHolds},
+		connect.Method{Spec: walletServiceGetLimitsSpec(), Handler: adapter.getLimits},
 	)
 }
 
@@ -247,6 +453,42 @@ func (UnimplementedWalletServiceHandler) ListTransactions(context.Context, *v1.L
 
 func (UnimplementedWalletServiceHandler) WatchWallet(context.Context, *v1.WatchWalletRequest, WalletServiceWatchWalletServerStream) error {
 	return connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.WatchWallet is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) RefundTransaction(context.Context, *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.RefundTransaction is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) CreatePaymentRequest(context.Context, *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.CreatePaymentRequest is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) PayPaymentRequest(context.Context, *v1.PayPaymentRequestRequest) (*v1.PayPaymentRequestResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.PayPaymentRequest is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) DeclinePaymentRequest(context.Context, *v1.DeclinePaymentRequestRequest) (*v1.DeclinePaymentRequestResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.DeclinePaymentRequest is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) CancelPaymentRequest(context.Context, *v1.CancelPaymentRequestRequest) (*v1.CancelPaymentRequestResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.CancelPaymentRequest is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) GetPaymentRequest(context.Context, *v1.GetPaymentRequestRequest) (*v1.GetPaymentRequestResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetPaymentRequest is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.ListPaymentRequests is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.ListHolds is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetLimits is not implemented")
 }
 
 type walletServiceClient struct {
@@ -299,6 +541,78 @@ func (c *walletServiceClient) WatchWallet(ctx context.Context, req *v1.WatchWall
 		return WalletServiceWatchWalletClientStream{}, err
 	}
 	return WalletServiceWatchWalletClientStream{stream: stream}, nil
+}
+
+func (c *walletServiceClient) RefundTransaction(ctx context.Context, req *v1.RefundTransactionRequest) (*v1.RefundTransactionResponse, error) {
+	var res v1.RefundTransactionResponse
+	if err := c.client.CallUnary(ctx, walletServiceRefundTransactionSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) CreatePaymentRequest(ctx context.Context, req *v1.CreatePaymentRequestRequest) (*v1.CreatePaymentRequestResponse, error) {
+	var res v1.CreatePaymentRequestResponse
+	if err := c.client.CallUnary(ctx, walletServiceCreatePaymentRequestSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) PayPaymentRequest(ctx context.Context, req *v1.PayPaymentRequestRequest) (*v1.PayPaymentRequestResponse, error) {
+	var res v1.PayPaymentRequestResponse
+	if err := c.client.CallUnary(ctx, walletServicePayPaymentRequestSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) DeclinePaymentRequest(ctx context.Context, req *v1.DeclinePaymentRequestRequest) (*v1.DeclinePaymentRequestResponse, error) {
+	var res v1.DeclinePaymentRequestResponse
+	if err := c.client.CallUnary(ctx, walletServiceDeclinePaymentRequestSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) CancelPaymentRequest(ctx context.Context, req *v1.CancelPaymentRequestRequest) (*v1.CancelPaymentRequestResponse, error) {
+	var res v1.CancelPaymentRequestResponse
+	if err := c.client.CallUnary(ctx, walletServiceCancelPaymentRequestSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) GetPaymentRequest(ctx context.Context, req *v1.GetPaymentRequestRequest) (*v1.GetPaymentRequestResponse, error) {
+	var res v1.GetPaymentRequestResponse
+	if err := c.client.CallUnary(ctx, walletServiceGetPaymentRequestSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) ListPaymentRequests(ctx context.Context, req *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error) {
+	var res v1.ListPaymentRequestsResponse
+	if err := c.client.CallUnary(ctx, walletServiceListPaymentRequestsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) ListHolds(ctx context.Context, req *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error) {
+	var res v1.ListHoldsResponse
+	if err := c.client.CallUnary(ctx, walletServiceListHoldsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) GetLimits(ctx context.Context, req *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error) {
+	var res v1.GetLimitsResponse
+	if err := c.client.CallUnary(ctx, walletServiceGetLimitsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
 }
 
 type walletServiceHandler struct{ svc WalletServiceHandler }
@@ -369,4 +683,112 @@ func (h walletServiceHandler) watchWallet(ctx context.Context, _ connect.Spec, s
 		return err
 	}
 	return h.svc.WatchWallet(ctx, &req, WalletServiceWatchWalletServerStream{stream: stream})
+}
+
+func (h walletServiceHandler) refundTransaction(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RefundTransactionRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RefundTransaction(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) createPaymentRequest(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CreatePaymentRequestRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CreatePaymentRequest(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) payPaymentRequest(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PayPaymentRequestRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PayPaymentRequest(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) declinePaymentRequest(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeclinePaymentRequestRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeclinePaymentRequest(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) cancelPaymentRequest(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CancelPaymentRequestRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CancelPaymentRequest(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) getPaymentRequest(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetPaymentRequestRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetPaymentRequest(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) listPaymentRequests(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListPaymentRequestsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListPaymentRequests(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) listHolds(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListHoldsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListHolds(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) getLimits(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetLimitsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetLimits(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
 }

@@ -1,4 +1,4 @@
-package limit_test
+package rate_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
-	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
@@ -39,8 +39,8 @@ var key = []byte("a key of the tests, secret enough")
 
 func TestABucketGivesItsBurstAndThenOneAStep(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	l := limit.New(s, key, c.Now)
-	rule := limit.Rule{Name: "test", Per: 10 * time.Second, Burst: 3}
+	l := rate.New(s, key, c.Now)
+	rule := rate.Rule{Name: "test", Per: 10 * time.Second, Burst: 3}
 
 	for range 3 {
 		allowed(t, l.Allow(ctx, rule, "a"))
@@ -48,7 +48,7 @@ func TestABucketGivesItsBurstAndThenOneAStep(t *testing.T) {
 	refused(t, l.Allow(ctx, rule, "a"), 10*time.Second)
 	refused(t, l.Allow(ctx, rule, "a"), 10*time.Second)
 	allowed(t, l.Allow(ctx, rule, "b"))
-	allowed(t, l.Allow(ctx, limit.Rule{Name: "other", Per: time.Second, Burst: 1}, "a"))
+	allowed(t, l.Allow(ctx, rate.Rule{Name: "other", Per: time.Second, Burst: 1}, "a"))
 
 	c.Advance(9 * time.Second)
 	refused(t, l.Allow(ctx, rule, "a"), time.Second)
@@ -65,15 +65,15 @@ func TestABucketGivesItsBurstAndThenOneAStep(t *testing.T) {
 
 func TestReplicasThatRaceTakeTheBurstTogether(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	replicas := []*limit.Limiter{limit.New(s, key, c.Now), limit.New(s, key, c.Now), limit.New(s, key, c.Now)}
-	rule := limit.Rule{Name: "test", Per: time.Minute, Burst: 7}
+	replicas := []*rate.Limiter{rate.New(s, key, c.Now), rate.New(s, key, c.Now), rate.New(s, key, c.Now)}
+	rule := rate.Rule{Name: "test", Per: time.Minute, Burst: 7}
 
 	var passed atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 300 {
 		wg.Go(func() {
-			err := replicas[i%len(replicas)].AllowAll(ctx, limit.Check{Rule: rule, Subject: "a"},
-				limit.Check{Rule: limit.Rule{Name: "wide", Per: time.Minute, Burst: 1000}, Subject: "a"})
+			err := replicas[i%len(replicas)].AllowAll(ctx, rate.Check{Rule: rule, Subject: "a"},
+				rate.Check{Rule: rate.Rule{Name: "wide", Per: time.Minute, Burst: 1000}, Subject: "a"})
 			switch {
 			case err == nil:
 				passed.Add(1)
@@ -90,16 +90,16 @@ func TestReplicasThatRaceTakeTheBurstTogether(t *testing.T) {
 
 func TestWhoIsRefusedByOneRuleUsesUpNoOther(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	l := limit.New(s, key, c.Now)
-	attacker := limit.Check{Rule: limit.Rule{Name: "ip", Per: time.Minute, Burst: 1}, Subject: "192.0.2.1"}
-	victim := limit.Check{Rule: limit.Rule{Name: "phone", Per: time.Minute, Burst: 5}, Subject: "+628123456789"}
+	l := rate.New(s, key, c.Now)
+	attacker := rate.Check{Rule: rate.Rule{Name: "ip", Per: time.Minute, Burst: 1}, Subject: "192.0.2.1"}
+	victim := rate.Check{Rule: rate.Rule{Name: "phone", Per: time.Minute, Burst: 5}, Subject: "+628123456789"}
 
 	allowed(t, l.AllowAll(ctx, attacker, victim))
 	for range 20 {
 		c.Advance(2 * time.Second) // past what the replica remembers
 		err := l.AllowAll(ctx, attacker, victim)
 		refused(t, err, 0)
-		var why *limit.Refused
+		var why *rate.Refused
 		if !errors.As(err, &why) || why.Rule != attacker.Rule {
 			t.Fatalf("refused by %v, want %s", why, attacker.Rule.Name)
 		}
@@ -111,8 +111,8 @@ func TestWhoIsRefusedByOneRuleUsesUpNoOther(t *testing.T) {
 
 func TestAReturnedTokenCanBeTakenAgain(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	l := limit.New(s, key, c.Now)
-	check := limit.Check{Rule: limit.Rule{Name: "test", Per: time.Minute, Burst: 2}, Subject: "a"}
+	l := rate.New(s, key, c.Now)
+	check := rate.Check{Rule: rate.Rule{Name: "test", Per: time.Minute, Burst: 2}, Subject: "a"}
 
 	for range 10 {
 		allowed(t, l.AllowAll(ctx, check))
@@ -130,9 +130,9 @@ func TestAReturnedTokenCanBeTakenAgain(t *testing.T) {
 
 func TestASweepForgetsFullBucketsOnly(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	l := limit.New(s, key, c.Now)
-	short := limit.Rule{Name: "short", Per: time.Second, Burst: 1}
-	long := limit.Rule{Name: "long", Per: time.Hour, Burst: 1}
+	l := rate.New(s, key, c.Now)
+	short := rate.Rule{Name: "short", Per: time.Second, Burst: 1}
+	long := rate.Rule{Name: "long", Per: time.Hour, Burst: 1}
 	allowed(t, l.Allow(ctx, short, "a"))
 	allowed(t, l.Allow(ctx, long, "a"))
 
@@ -146,12 +146,12 @@ func TestASweepForgetsFullBucketsOnly(t *testing.T) {
 
 func TestRowsDontTellTheirSubject(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
-	rule := limit.Rule{Name: "test", Per: time.Hour, Burst: 1}
-	allowed(t, limit.New(s, key, c.Now).Allow(ctx, rule, "+628123456789"))
+	rule := rate.Rule{Name: "test", Per: time.Hour, Burst: 1}
+	allowed(t, rate.New(s, key, c.Now).Allow(ctx, rule, "+628123456789"))
 
 	// With another key it is another bucket: who has the table alone can't try
 	// numbers one by one.
-	allowed(t, limit.New(s, []byte("another key"), c.Now).Allow(ctx, rule, "+628123456789"))
+	allowed(t, rate.New(s, []byte("another key"), c.Now).Allow(ctx, rule, "+628123456789"))
 	if n := rows(t, ctx, s); n != 2 {
 		t.Errorf("%d rows, want 2", n)
 	}
@@ -163,14 +163,14 @@ func TestRowsDontTellTheirSubject(t *testing.T) {
 
 func TestAnUnreachableDatabaseAllowsNothing(t *testing.T) {
 	s, c := storetest.New(t), newClock()
-	l := limit.New(s, key, c.Now)
+	l := rate.New(s, key, c.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	rule := limit.Rule{Name: "test", Per: time.Hour, Burst: 1}
+	rule := rate.Rule{Name: "test", Per: time.Hour, Burst: 1}
 	if err := l.Allow(ctx, rule, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Allow: %v; want the context's error", err)
 	}
-	if err := l.AllowAll(ctx, limit.Check{Rule: rule, Subject: "a"}); !errors.Is(err, context.Canceled) {
+	if err := l.AllowAll(ctx, rate.Check{Rule: rule, Subject: "a"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("AllowAll: %v; want the context's error", err)
 	}
 }

@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/server/rpc"
+	books "github.com/tillbook/tillbook/store/ledger"
+)
+
+// ImportTransactions takes over transactions of another system. What was
+// executed of an import is always its beginning: a message is executed whole, and
+// only after the one before it. That is all that has to be known to go on.
+func (s *Service) ImportTransactions(ctx context.Context, stream ledgerv1connect.LedgerServiceImportTransactionsServerStream) (*ledgerv1.ImportTransactionsResponse, error) {
+	res := &ledgerv1.ImportTransactionsResponse{}
+	var run *importRun
+	for {
+		message, err := stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return res, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if run == nil {
+			if run, err = s.beginImport(ctx, message.GetImportId()); err != nil {
+				return nil, err
+			}
+		}
+		if err := run.take(ctx, message, res); err != nil {
+			return nil, rpc.AsError(err).WithMetadata("next_sequence", strconv.FormatInt(run.next, 10))
+		}
+		res.NextSequence = run.next
+	}
+}
+
+// GetImport tells how far an import has come.
+func (s *Service) GetImport(ctx context.Context, req *ledgerv1.GetImportRequest) (*ledgerv1.GetImportResponse, error) {
+	run, err := s.beginImport(ctx, req.GetImportId())
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.GetImportResponse{NextSequence: run.next}, nil
+}
+
+// importRun is an import under way.
+type importRun struct {
+	service *Service
+	id      string
+	next    int64 // the first sequence number that isn't executed
+}
+
+func (s *Service) beginImport(ctx context.Context, importID string) (*importRun, error) {
+	run := &importRun{service: s, id: importID}
+	executed, err := s.books.ExecutedPrefix(ctx, run.key)
+	run.next = executed + 1
+	return run, err
+}
+
+// key is that of an item. It doesn't depend on who imports: another operator may
+// go on with what one has begun.
+func (r *importRun) key(sequence int64) books.Key {
+	return books.NewKey("import/"+r.id, strconv.FormatInt(sequence, 10))
+}
+
+// take executes the items of a message.
+func (r *importRun) take(ctx context.Context, message *ledgerv1.ImportTransactionsRequest, res *ledgerv1.ImportTransactionsResponse) error {
+	first := message.GetFirstSequence()
+	switch {
+	case message.GetImportId() != r.id:
+		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "A stream is for one import.").
+			WithField("import_id", "must be the same in all messages")
+	case first > r.next:
+		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_IMPORT_SEQUENCE_INVALID,
+			"The next item has number %d, not %d.", r.next, first).
+			WithField("first_sequence", "must follow the items before")
+	}
+	commands := make([]books.Command, len(message.GetItems()))
+	for i, item := range message.GetItems() {
+		var err error
+		if commands[i], err = r.service.prepareImport(ctx, item, itemPath(i)); err != nil {
+			return r.failed(err, first, i)
+		}
+		commands[i].Key = r.key(first + int64(i))
+	}
+	for {
+		known := int(min(r.next, first+int64(len(commands))) - first) // executed before
+		err := r.commit(ctx, commands[:known], res)
+		at := 0
+		if err == nil {
+			err, at = r.commit(ctx, commands[known:], res), known
+		}
+		item, ofOne := errors.AsType[*books.ItemError](err)
+		switch {
+		case err == nil:
+			r.next = max(r.next, first+int64(len(commands)))
+			return nil
+		case !ofOne:
+			return err
+		case errors.Is(err, books.ErrKeyReused):
+			// Somebody else may be executing the same import at the same time.
+			again, err := r.service.beginImport(ctx, r.id)
+			if err != nil {
+				return err
+			}
+			if again.next > r.next {
+				r.next = again.next
+				continue
+			}
+		}
+		return r.failed(item.Err, first, at+item.Index)
+	}
+}
+
+func (r *importRun) commit(ctx context.Context, commands []books.Command, res *ledgerv1.ImportTransactionsResponse) error {
+	results, err := r.service.books.CommitAll(ctx, commands)
+	for i := range results {
+		if results[i].Replayed {
+			res.Skipped++
+		} else {
+			res.Imported++
+		}
+	}
+	return err
+}
+
+func (r *importRun) failed(err error, first int64, i int) error {
+	return rpc.AsError(ofItem(err, i)).WithMetadata("sequence", strconv.FormatInt(first+int64(i), 10))
+}
+
+func (s *Service) prepareImport(ctx context.Context, item *ledgerv1.ImportItem, prefix string) (books.Command, error) {
+	if err := item.GetTime().CheckValid(); err != nil {
+		return books.Command{}, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The time is not valid.").
+			WithField(prefix+"time", "must be a time between the years 1 and 9999").WithCause(err)
+	}
+	postings, err := s.parse(ctx, item.GetPostings(), prefix+"postings")
+	if err != nil {
+		return books.Command{}, err
+	}
+	if err := checkBalance(postings); err != nil {
+		return books.Command{}, err
+	}
+	if err := s.resolve(ctx, postings); err != nil {
+		return books.Command{}, err
+	}
+	at := item.GetTime().AsTime()
+	parts := []string{"import", at.String(), item.GetNote()}
+	draft := books.Draft{Note: item.GetNote()}
+	cmd := books.Command{Kind: books.KindImport, Time: at}
+	for _, p := range postings {
+		parts = append(parts, p.code, p.value.Asset.Code, p.value.Amount.String())
+		cmd.Accounts = append(cmd.Accounts, p.account)
+		draft.Postings = append(draft.Postings, books.Posting{Account: p.account, Amount: p.value.Amount})
+	}
+	cmd.Fingerprint = books.Fingerprint(parts...)
+	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
+	return cmd, nil
+}
