@@ -202,8 +202,11 @@ SELECT (lpad(to_hex((extract(epoch FROM s.time) * 1000)::bigint), 12, '0') || '7
 UPDATE accounts a
    SET version = a.version + f.steps, balance = a.balance + f.steps % 2,
        last_time = (SELECT max(create_time) FROM transactions)
-  FROM (SELECT w.id, ($2::bigint - w.n) / cardinality($1::bigint[]) + 1 AS steps
-          FROM unnest($1::bigint[]) WITH ORDINALITY AS w (id, n) WHERE w.n <= $2::bigint) f
+                   - ($2::bigint - f.place - 1 - (f.steps - 1) * f.n) * interval '1 microsecond'
+  FROM (SELECT id, place, n, ($2::bigint - place - 1) / n + 1 AS steps
+          FROM (SELECT w.id, w.n - 1 AS place, cardinality($1::bigint[])::bigint AS n
+                  FROM unnest($1::bigint[]) WITH ORDINALITY AS w (id, n)) w
+         WHERE place < $2::bigint) f
  WHERE a.id = f.id`
 
 	fillOutside = `

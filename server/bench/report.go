@@ -161,6 +161,9 @@ func writeCost(out io.Writer, results map[string][]sample) {
 	fmt.Fprintln(out)
 	for _, name := range []string{"uniform", "hot"} {
 		samples := results[name]
+		if len(samples) == 0 {
+			continue
+		}
 		of := func(f func(rowCost) float64) float64 {
 			return median(samples, func(s sample) float64 { return f(s.Rows) })
 		}
