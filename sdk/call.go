@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +12,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 )
 
 // NewIdempotencyKey returns a random key of 128 bits. The client makes one up
@@ -177,7 +181,7 @@ func (u *unaryCall) settle(err *Error, unknown bool) bool {
 	}
 	err.IdempotencyKey = u.key
 	switch {
-	case err.Reason == ReasonInsufficientFunds, err.Outcome == OutcomeExecuted:
+	case decisions[err.Reason], err.Outcome == OutcomeExecuted:
 		unknown = false
 	case err.Outcome == OutcomeUnknown:
 		unknown = true
@@ -191,6 +195,25 @@ func (u *unaryCall) settle(err *Error, unknown bool) bool {
 		err.Outcome = OutcomeNotExecuted
 	}
 	return unknown
+}
+
+// decisions are the refusals that come from a look at the idempotency key and then
+// at the money: none of them is given for a request that was executed before.
+var decisions = map[Reason]bool{
+	ReasonInsufficientFunds:      true,
+	ReasonLimitExceeded:          true,
+	ReasonRecipientLimitExceeded: true,
+	ReasonHoldExpired:            true,
+	ReasonHoldClosed:             true,
+	ReasonHoldExceeded:           true,
+	ReasonRefundExceeded:         true,
+	ReasonPaymentRequestExpired:  true,
+	ReasonPaymentRequestClosed:   true,
+}
+
+// operated are the services whose calls an operator's key is for.
+var operated = []string{
+	auditv1connect.AuditServiceName, ledgerv1connect.LedgerServiceName, limitv1connect.LimitServiceName, userv1connect.UserServiceName,
 }
 
 // refusedOutside reports whether an answer without an outcome comes from
@@ -260,7 +283,8 @@ func (c *Client) bearer(ctx context.Context, call call) (string, *Error) {
 	if public[procedure] {
 		return "", nil
 	}
-	if c.operatorKey != "" && strings.HasPrefix(procedure, "/"+ledgerv1connect.LedgerServiceName+"/") {
+	service, _, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
+	if c.operatorKey != "" && slices.Contains(operated, service) {
 		return c.operatorKey, nil
 	}
 	token, err := c.sessions.token(ctx)

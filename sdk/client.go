@@ -14,10 +14,13 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
 
@@ -31,6 +34,12 @@ type Client struct {
 	Wallet *Wallet
 	// Ledger shows operators the books.
 	Ledger *Ledger
+	// Audit shows operators who did what.
+	Audit *Audit
+	// Limits lets operators bound what moves.
+	Limits *Limits
+	// Users lets operators look after users.
+	Users *Users
 	// Sandbox stands in for the outside world on servers that run with one.
 	Sandbox *Sandbox
 
@@ -64,7 +73,7 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithOperatorKey makes calls of Ledger with an operator's key, which `tillbook
+// WithOperatorKey makes calls of Ledger, Limits, Users and Audit with an operator's key, which `tillbook
 // operator create` prints. It isn't used for anything else. By default there is
 // none.
 func WithOperatorKey(key string) Option {
@@ -161,7 +170,10 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	c.rpc = connect.NewClient(connecthttp.NewTransport(doer{c.http}, baseURL), c.intercept)
 	c.Auth = &Auth{client: c, rpc: authv1connect.NewAuthServiceClient(c.rpc)}
 	c.Wallet = &Wallet{rpc: walletv1connect.NewWalletServiceClient(c.rpc)}
-	c.Ledger = &Ledger{rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
+	c.Ledger = &Ledger{client: c, rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
+	c.Audit = &Audit{rpc: auditv1connect.NewAuditServiceClient(c.rpc)}
+	c.Limits = &Limits{rpc: limitv1connect.NewLimitServiceClient(c.rpc)}
+	c.Users = &Users{rpc: userv1connect.NewUserServiceClient(c.rpc)}
 	c.Sandbox = &Sandbox{rpc: sandboxv1connect.NewSandboxServiceClient(c.rpc)}
 
 	base, stop := context.WithCancel(context.Background())

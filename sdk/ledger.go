@@ -11,7 +11,8 @@ import (
 // Ledger shows operators the books and lets them correct them. It needs
 // WithOperatorKey.
 type Ledger struct {
-	rpc ledgerv1connect.LedgerServiceClient
+	client *Client
+	rpc    ledgerv1connect.LedgerServiceClient
 }
 
 // Assets lists the assets, ordered by code.

@@ -43,6 +43,9 @@ func TestTheClientAndTheServersPoliciesAgree(t *testing.T) {
 		if want := wants[policy.Access]; bearer != want {
 			t.Errorf("%s was sent with the credentials %q, want %q", procedure, bearer, want)
 		}
+		if keyElsewhere[procedure] {
+			continue
+		}
 		if e := asError(t, err); (e.IdempotencyKey != "") != policy.Money || (e.Outcome != tillbook.OutcomeUnspecified) != policy.Money {
 			t.Errorf("%s: key %q and outcome %v; money moves: %v", procedure, e.IdempotencyKey, e.Outcome, policy.Money)
 		}
@@ -50,6 +53,14 @@ func TestTheClientAndTheServersPoliciesAgree(t *testing.T) {
 	if checked < 20 {
 		t.Errorf("only %d procedures were checked", checked)
 	}
+}
+
+// keyElsewhere are procedures whose keys are in the items of a request, which
+// methods of the client see to, or that move no money although they have a key.
+var keyElsewhere = map[string]bool{
+	"/tillbook.ledger.v1.LedgerService/PostTransactions":     true,
+	"/tillbook.ledger.v1.LedgerService/ImportTransactions":   true,
+	"/tillbook.wallet.v1.WalletService/CreatePaymentRequest": true,
 }
 
 // methodOf finds a procedure of this API in the schema.

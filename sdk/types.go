@@ -1,10 +1,13 @@
 package tillbook
 
 import (
+	auditv1 "github.com/tillbook/tillbook/gen/tillbook/audit/v1"
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
+	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	sandboxv1 "github.com/tillbook/tillbook/gen/tillbook/sandbox/v1"
+	userv1 "github.com/tillbook/tillbook/gen/tillbook/user/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 )
 
@@ -40,6 +43,22 @@ type (
 	TransferRequest = walletv1.TransferRequest
 	// ListTransactionsRequest filters Wallet.Transactions.
 	ListTransactionsRequest = walletv1.ListTransactionsRequest
+	// RefundRequest is what Wallet.Refund takes.
+	RefundRequest = walletv1.RefundTransactionRequest
+	// PaymentRequest is one user's request for money from another.
+	PaymentRequest = walletv1.PaymentRequest
+	// CreatePaymentRequestRequest is what Wallet.RequestPayment takes.
+	CreatePaymentRequestRequest = walletv1.CreatePaymentRequestRequest
+	// PayPaymentRequestRequest is what Wallet.PayRequest takes.
+	PayPaymentRequestRequest = walletv1.PayPaymentRequestRequest
+	// ListPaymentRequestsRequest filters Wallet.PaymentRequests.
+	ListPaymentRequestsRequest = walletv1.ListPaymentRequestsRequest
+	// WalletHold is money of a user set aside for a payment to come.
+	WalletHold = walletv1.Hold
+	// ListWalletHoldsRequest filters Wallet.Holds.
+	ListWalletHoldsRequest = walletv1.ListHoldsRequest
+	// WalletLimits are the limits on a user's money.
+	WalletLimits = walletv1.GetLimitsResponse
 	// Event is what Wallet.Watch yields: a snapshot or a change.
 	Event = walletv1.WatchWalletResponse
 
@@ -57,10 +76,51 @@ type (
 	GetAccountRequest = ledgerv1.GetAccountRequest
 	// PostTransactionRequest is what Ledger.PostTransaction takes.
 	PostTransactionRequest = ledgerv1.PostTransactionRequest
+	// Hold is money set aside in an account for a payment to come.
+	Hold = ledgerv1.Hold
+	// CreateHoldRequest is what Ledger.CreateHold takes.
+	CreateHoldRequest = ledgerv1.CreateHoldRequest
+	// IncreaseHoldRequest is what Ledger.IncreaseHold takes.
+	IncreaseHoldRequest = ledgerv1.IncreaseHoldRequest
+	// CaptureHoldRequest is what Ledger.CaptureHold takes.
+	CaptureHoldRequest = ledgerv1.CaptureHoldRequest
+	// Captured is what Ledger.CaptureHold did.
+	Captured = ledgerv1.CaptureHoldResponse
+	// VoidHoldRequest is what Ledger.VoidHold takes.
+	VoidHoldRequest = ledgerv1.VoidHoldRequest
+	// ListHoldsRequest filters Ledger.Holds.
+	ListHoldsRequest = ledgerv1.ListHoldsRequest
+	// RefundTransactionRequest is what Ledger.Refund takes.
+	RefundTransactionRequest = ledgerv1.RefundTransactionRequest
+	// ReverseTransactionRequest is what Ledger.Reverse takes.
+	ReverseTransactionRequest = ledgerv1.ReverseTransactionRequest
+	// PostResult is what became of one of several transactions.
+	PostResult = ledgerv1.PostResult
+	// ImportItem is a transaction of another system.
+	ImportItem = ledgerv1.ImportItem
 	// TrialBalanceLine sums one asset over one class of accounts.
 	TrialBalanceLine = ledgerv1.TrialBalanceLine
 	// Verification is what Ledger.Verify found.
 	Verification = ledgerv1.VerifyResponse
+
+	// Limit bounds what moves in some accounts.
+	Limit = limitv1.Limit
+	// LimitScope says whose accounts a limit applies to.
+	LimitScope = limitv1.Scope
+	// LimitUsage is a limit and how much of it is used.
+	LimitUsage = limitv1.LimitUsage
+	// AuditRecord is one thing that somebody did.
+	AuditRecord = auditv1.Record
+	// ListRecordsRequest filters Audit.Records.
+	ListRecordsRequest = auditv1.ListRecordsRequest
+	// ManagedUser is a user as operators see them.
+	ManagedUser = userv1.User
+	// GetUserRequest is what Users.Get takes.
+	GetUserRequest = userv1.GetUserRequest
+	// SetTierRequest is what Users.SetTier takes.
+	SetTierRequest = userv1.SetTierRequest
+	// EraseUserRequest is what Users.Erase takes.
+	EraseUserRequest = userv1.EraseUserRequest
 
 	// Message is an SMS that the sandbox kept.
 	Message = sandboxv1.Message

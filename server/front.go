@@ -17,6 +17,8 @@ type front struct {
 	auth      rpc.Authenticator
 	// ping says whether the database answers.
 	ping func(context.Context) error
+	// record writes audit records.
+	record recordFunc
 	// register adds the services.
 	register func(*connect.Server)
 	// keys serves the public keys that verify access tokens.
@@ -33,7 +35,7 @@ func (s *Server) mount(f front) error {
 	if err != nil {
 		return err
 	}
-	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, rules, s.draining)...)
+	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, rules, f.record, s.draining)...)
 	calls.SetUnknownHandler(rpc.UnknownProcedure)
 	f.register(calls)
 	ready := &readiness{unready: s.unready, ping: f.ping}

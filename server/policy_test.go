@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store/audit"
 )
 
 // specs are all procedures that a server in sandbox mode has.
@@ -118,7 +119,7 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return interceptors(&h.server.cfg, seen, h.auth, rules, h.server.draining)
+	return interceptors(&h.server.cfg, seen, h.auth, rules, func(context.Context, ...audit.Record) error { return nil }, h.server.draining)
 }
 
 // TestTheSandboxIsDeniedWithoutItsMode: the service isn't registered then, and

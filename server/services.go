@@ -7,12 +7,14 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	auditservice "github.com/tillbook/tillbook/server/audit"
 	"github.com/tillbook/tillbook/server/auth"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
@@ -42,7 +44,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, ping: db.Ping, register: n.register, keys: n.auth.JWKS()}, nil
+	return front{telemetry: t, auth: n.auth, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS()}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
@@ -85,6 +87,7 @@ type nouns struct {
 	auth    *auth.Service
 	wallet  *wallet.Service
 	ledger  *ledgerservice.Service
+	audit   *auditservice.Service
 	limit   *limit.Service
 	user    *user.Service
 	sandbox *sandbox.Service // nil unless in sandbox mode
@@ -111,6 +114,7 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error
 		}
 	})
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
+	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	// A verification may take longer than a stopping server waits.
@@ -134,6 +138,7 @@ func (n *nouns) register(calls *connect.Server) {
 	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
+	auditv1connect.RegisterAuditServiceHandler(calls, n.audit)
 	limitv1connect.RegisterLimitServiceHandler(calls, n.limit)
 	userv1connect.RegisterUserServiceHandler(calls, n.user)
 	if n.sandbox != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillbook/tillbook/store/audit"
 	"github.com/tillbook/tillbook/store/id"
 )
 
@@ -37,9 +38,16 @@ func (s *Store) CreateOperator(ctx context.Context, name string) (Operator, stri
 		if err != nil {
 			return err
 		}
-		return q.InsertOperatorKey(ctx, InsertOperatorKeyParams{
-			ID: id.New(), OperatorID: operator.ID, KeyHash: HashOperatorKey(key),
+		keyID := id.New()
+		err = q.InsertOperatorKey(ctx, InsertOperatorKeyParams{
+			ID: keyID, OperatorID: operator.ID, KeyHash: HashOperatorKey(key),
 		})
+		if err != nil {
+			return err
+		}
+		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "operator.created",
+			"operator/"+id.Format(id.Operator, operator.ID),
+			map[string]string{"name": name, "key_id": id.Format(id.Key, keyID)}))
 	})
 	if err != nil {
 		return Operator{}, "", fmt.Errorf("create operator %q: %w", name, err)
@@ -50,7 +58,14 @@ func (s *Store) CreateOperator(ctx context.Context, name string) (Operator, stri
 // RevokeOperator ends every key of the operator at once. Like CreateOperator it
 // needs the owner of the database.
 func (s *Store) RevokeOperator(ctx context.Context, name string) error {
-	revoked, err := s.queries.RevokeOperatorKeys(ctx, name)
+	var revoked int64
+	err := s.InTx(ctx, func(ctx context.Context, q *Queries, _ pgx.Tx) (err error) {
+		if revoked, err = q.RevokeOperatorKeys(ctx, name); err != nil || revoked == 0 {
+			return err
+		}
+		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "operator.revoked", "",
+			map[string]any{"name": name, "keys": revoked}))
+	})
 	if err != nil {
 		return fmt.Errorf("revoke operator %q: %w", name, err)
 	}

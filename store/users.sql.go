@@ -45,7 +45,7 @@ func (q *Queries) DeleteSessionsOfUser(ctx context.Context, userID uuid.UUID) er
 }
 
 const deleteUser = `-- name: DeleteUser :exec
-DELETE FROM users WHERE id = $1
+SELECT erase_user($1::uuid)
 `
 
 func (q *Queries) DeleteUser(ctx context.Context, id uuid.UUID) error {

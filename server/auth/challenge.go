@@ -129,6 +129,9 @@ func (s *Service) solve(ctx context.Context, p purpose, challengeID, code string
 	switch {
 	case right == 1 && !decoy(p, row.UserID, row.PasswordHash):
 		return row, nil
+	}
+	s.addRefusal(ctx, eventCodeRefused, row.UserID)
+	switch {
 	case row.Tries >= maxTries:
 		return store.Challenge{}, errTooManyAttempts
 	default:

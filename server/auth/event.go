@@ -2,22 +2,26 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
 
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/audit"
 	"github.com/tillbook/tillbook/store/id"
 )
 
-// The types of events that this package writes. Payloads hold ids only.
+// What this package records. Payloads hold ids only.
 const (
 	eventRegistered      = "user.registered"
 	eventPasswordChanged = "user.password_changed"
 	eventPasswordReset   = "user.password_reset"
 	eventSessionStarted  = "session.started"
 	eventSessionEnded    = "session.ended"
+	eventSignInRefused   = "session.refused"
+	eventCodeRefused     = "code.refused"
+	eventKeyMade         = "key.made"
 )
 
 type userPayload struct {
@@ -29,19 +33,26 @@ type sessionPayload struct {
 	Reason  endReason `json:"reason,omitempty"`
 }
 
-// addEvent tells the followers of events what this transaction did to a user.
+// addEvent records what this transaction did to a user.
 func addEvent(ctx context.Context, q *store.Queries, kind string, user uuid.UUID, payload any) error {
-	data, err := json.Marshal(payload)
-	if err != nil {
-		return fmt.Errorf("write the event %s: %w", kind, err)
-	}
-	err = q.InsertEvent(ctx, store.InsertEventParams{
-		Type: kind, Subject: "user/" + id.Format(id.User, user), Payload: data,
-	})
-	if err != nil {
-		return fmt.Errorf("add the event %s: %w", kind, err)
+	r := audit.New(audit.Actor{Kind: audit.User, ID: user}, kind, "user/"+id.Format(id.User, user), payload)
+	if err := q.Record(ctx, r.From(rpc.Origin(ctx))); err != nil {
+		return fmt.Errorf("record %s: %w", kind, err)
 	}
 	return nil
+}
+
+// addRefusal records a wrong password or code. It costs the same whether or not
+// there is an account, and says nothing of who it was tried for if there is none.
+// What can't be recorded is refused all the same.
+func (s *Service) addRefusal(ctx context.Context, kind string, user *uuid.UUID) {
+	actor, subject := audit.Actor{Kind: audit.User}, ""
+	if user != nil {
+		actor.ID, subject = *user, "user/"+id.Format(id.User, *user)
+	}
+	if err := s.store.Queries().Record(ctx, audit.New(actor, kind, subject, nil).From(rpc.Origin(ctx))); err != nil {
+		s.log.WarnContext(ctx, "a refusal was not recorded", "error", err)
+	}
 }
 
 func addEnded(ctx context.Context, q *store.Queries, user uuid.UUID, ended []uuid.UUID, why endReason) error {

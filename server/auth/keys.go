@@ -16,6 +16,7 @@ import (
 
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/audit"
 	"github.com/tillbook/tillbook/store/id"
 )
 
@@ -138,6 +139,11 @@ func (k *keyring) apply(ctx context.Context) (rows []store.ServerKey, err error)
 				return err
 			}
 			if err := q.InsertServerKey(ctx, key); err != nil {
+				return err
+			}
+			made := audit.New(audit.Actor{Kind: audit.System}, eventKeyMade, "key/"+id.Format(id.Key, key.ID),
+				map[string]string{"kind": due.kind})
+			if err := q.Record(ctx, made); err != nil {
 				return err
 			}
 		}

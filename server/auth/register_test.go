@@ -45,7 +45,7 @@ func TestAPersonRegistersAndIsSignedIn(t *testing.T) {
 		t.Errorf("GetMe = %v", me)
 	}
 
-	events := query[string](t, w.owner(t), "SELECT string_agg(type || ' ' || subject, ', ' ORDER BY xid, id) FROM events")
+	events := query[string](t, w.owner(t), "SELECT string_agg(action || ' ' || subject, ', ' ORDER BY id) FROM audit_records WHERE actor_kind = 'user'")
 	if want := "user.registered user/" + user.GetUserId() + ", session.started user/" + user.GetUserId(); events != want {
 		t.Errorf("the events are %q, want %q", events, want)
 	}

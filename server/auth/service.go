@@ -150,6 +150,7 @@ func (s *Service) Login(ctx context.Context, req *authv1.LoginRequest) (*authv1.
 		return nil, err
 	}
 	if !match {
+		s.addRefusal(ctx, eventSignInRefused, who.user)
 		return nil, errCredentialsInvalid
 	}
 	s.giveBack(ctx, failures...)

@@ -3,6 +3,7 @@ package rpc
 import (
 	"time"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
@@ -99,6 +100,8 @@ var Policies = map[string]Policy{
 	limitv1connect.LimitServiceDeleteLimitProcedure: {Access: Operator},
 	limitv1connect.LimitServiceListLimitsProcedure:  {Access: Operator},
 	limitv1connect.LimitServiceGetUsageProcedure:    {Access: Operator},
+
+	auditv1connect.AuditServiceListRecordsProcedure: {Access: Operator},
 
 	userv1connect.UserServiceGetUserProcedure:   {Access: Operator},
 	userv1connect.UserServiceSetTierProcedure:   {Access: Operator},

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tillbook/tillbook/store/id"
@@ -98,10 +98,17 @@ SELECT r.id, r.create_time, r.actor_kind, r.actor_id, r.action, r.subject, r.det
     AS r (id, create_time, actor_kind, actor_id, action, subject, details, client_ip, request_id, salt)`
 
 // Each record has an event of its own, by which the log finds it.
-const insertEvents = `
+const (
+	insertEvents = `
 INSERT INTO events (type, subject, payload, leaves)
 SELECT 'audit.recorded', e.subject, jsonb_build_object('id', e.id), e.leaf
   FROM unnest($1::uuid[], $2::text[], $3::bytea[]) WITH ORDINALITY AS e (id, subject, leaf, n) ORDER BY e.n`
+
+	insertBoth = `WITH recorded AS (` + insertRecords + `)
+INSERT INTO events (type, subject, payload, leaves)
+SELECT 'audit.recorded', e.subject, jsonb_build_object('id', e.id), e.leaf
+  FROM unnest($11::uuid[], $12::text[], $13::bytea[]) WITH ORDINALITY AS e (id, subject, leaf, n) ORDER BY e.n`
+)
 
 // Statements returns what writes records: first themselves, then their events.
 // Details must be JSON that package canonical can read.
@@ -135,13 +142,17 @@ func Statements(records []Record) (rows, events Statement) {
 		Statement{insertEvents, []any{ids, subjects, leaves}}
 }
 
-// Insert writes records in the caller's transaction.
-func Insert(ctx context.Context, tx pgx.Tx, records ...Record) error {
+// Execer is where statements run: a transaction, or a pool.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// Insert writes records, in the caller's transaction if it has one. Without one
+// they are written by a single statement all the same.
+func Insert(ctx context.Context, db Execer, records ...Record) error {
 	rows, events := Statements(records)
-	for _, s := range []Statement{rows, events} {
-		if _, err := tx.Exec(ctx, s.SQL, s.Args...); err != nil {
-			return fmt.Errorf("recording %s: %w", records[0].Action, err)
-		}
+	if _, err := db.Exec(ctx, insertBoth, append(rows.Args, events.Args...)...); err != nil {
+		return fmt.Errorf("recording %s: %w", records[0].Action, err)
 	}
 	return nil
 }

@@ -60,14 +60,20 @@ AS $$
     SELECT count(*) FROM erased
 $$;
 -- +goose StatementEnd
-REVOKE ALL ON FUNCTION erase_transaction_texts, erase_audit_details FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_transaction_texts, erase_audit_details TO tillbook_app;
 
 -- An erased user is gone from here; their id stays in the books.
-GRANT DELETE ON users TO tillbook_app;
+-- +goose StatementBegin
+CREATE FUNCTION erase_user(erased uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public
+AS $$
+    DELETE FROM public.users WHERE id = erased
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION erase_transaction_texts, erase_audit_details, erase_user FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_transaction_texts, erase_audit_details, erase_user TO tillbook_app;
 
 -- +goose Down
-REVOKE DELETE ON users FROM tillbook_app;
+DROP FUNCTION erase_user;
 DROP FUNCTION erase_audit_details;
 DROP FUNCTION erase_transaction_texts;
 DROP TABLE audit_records;

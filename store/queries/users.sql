@@ -17,7 +17,7 @@ DELETE FROM challenges WHERE user_id = sqlc.arg(user_id)::uuid OR phone_number =
 DELETE FROM sessions WHERE user_id = @user_id;
 
 -- name: DeleteUser :exec
-DELETE FROM users WHERE id = @id;
+SELECT erase_user(sqlc.arg(id)::uuid);
 
 -- name: DeleteMessagesOfPhone :exec
 DELETE FROM sandbox_messages WHERE phone_number = @phone_number;
