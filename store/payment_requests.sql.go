@@ -88,7 +88,7 @@ const insertPaymentRequest = `-- name: InsertPaymentRequest :one
 INSERT INTO payment_requests (id, requester_id, payer_id, asset_id, amount, note, key_hash, fingerprint, create_time, expire_time)
 SELECT $1, $2, $3, $4, $5::text::numeric, $6, $7, $8, clock_timestamp(), $9::timestamptz
  WHERE $9::timestamptz > clock_timestamp()
-   AND $9::timestamptz < clock_timestamp() + interval '31 days'
+   AND $9::timestamptz <= clock_timestamp() + interval '30 days'
 ON CONFLICT ON CONSTRAINT payment_requests_key DO NOTHING
 RETURNING id
 `

@@ -40,7 +40,9 @@ var requestRule = rate.Rule{Name: "wallet.request", Per: 10 * time.Second, Burst
 
 var (
 	errRequestNotFound = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_NOT_FOUND, "There is no such request.")
-	errRequestExpired  = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_PAYMENT_REQUEST_EXPIRED,
+	errNobodyAsked     = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_RECIPIENT_NOT_FOUND,
+		"Nobody can be asked under this phone number, username or id.").WithField("payer", "must be that of a user")
+	errRequestExpired = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_PAYMENT_REQUEST_EXPIRED,
 		"The request was not paid in time.")
 	errRequestClosed = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_PAYMENT_REQUEST_CLOSED,
 		"The request was paid, declined or canceled before.")

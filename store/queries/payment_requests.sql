@@ -18,7 +18,7 @@ SELECT count(*)
 INSERT INTO payment_requests (id, requester_id, payer_id, asset_id, amount, note, key_hash, fingerprint, create_time, expire_time)
 SELECT @id, @requester_id, @payer_id, @asset_id, sqlc.arg(amount)::text::numeric, @note, @key_hash, @fingerprint, clock_timestamp(), sqlc.arg(expire_time)::timestamptz
  WHERE sqlc.arg(expire_time)::timestamptz > clock_timestamp()
-   AND sqlc.arg(expire_time)::timestamptz < clock_timestamp() + interval '31 days'
+   AND sqlc.arg(expire_time)::timestamptz <= clock_timestamp() + interval '30 days'
 ON CONFLICT ON CONSTRAINT payment_requests_key DO NOTHING
 RETURNING id;
 
