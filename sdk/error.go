@@ -32,14 +32,16 @@ type Error struct {
 	RetryAfter time.Duration
 	// Outcome says what became of a request that moves money. It is unspecified
 	// for every other call. It covers all attempts of this call; of an earlier
-	// call with the same key, whose outcome was unknown, only success and a
-	// decision on the money such as ReasonInsufficientFunds say anything.
+	// call with the same key, whose outcome was unknown, only success and
+	// ReasonInsufficientFunds say anything.
 	Outcome Outcome
 	// IdempotencyKey is the key under which a request that moves money was sent,
 	// the caller's or the one that the client made up. To find out what became
 	// of an unknown outcome, send the same request with this key.
 	IdempotencyKey string
-	// Metadata says more about some reasons, such as which limit was exceeded.
+	// Metadata is what else the server says about the reason, such as limit_id,
+	// remaining and reset_time of ReasonLimitExceeded, item_index of a refused bulk,
+	// or sequence and next_sequence of an import. It may be nil.
 	Metadata map[string]string
 	// RequestID finds the call in the server's log; empty if it never got there.
 	RequestID string
@@ -122,7 +124,8 @@ func remoteError(from *connect.Error) *Error {
 		case *errdetails.ErrorInfo:
 			if d.GetDomain() == errorDomain {
 				e.Reason = Reason(d.GetReason())
-				e.Metadata, e.RequestID = d.GetMetadata(), d.GetMetadata()["request_id"]
+				e.Metadata = d.GetMetadata()
+				e.RequestID = e.Metadata["request_id"]
 			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
