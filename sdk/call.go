@@ -17,6 +17,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 )
 
@@ -81,6 +82,8 @@ var public = map[string]bool{
 	authv1connect.AuthServiceRefreshProcedure:               true,
 	authv1connect.AuthServiceStartPasswordResetProcedure:    true,
 	authv1connect.AuthServiceCompletePasswordResetProcedure: true,
+	sealv1connect.SealServiceGetCheckpointProcedure:         true,
+	sealv1connect.SealServiceGetConsistencyProofProcedure:   true,
 	sandboxv1connect.SandboxServiceListMessagesProcedure:    true,
 	sandboxv1connect.SandboxServiceFundProcedure:            true,
 }

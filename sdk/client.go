@@ -20,6 +20,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
@@ -34,6 +35,8 @@ type Client struct {
 	Wallet *Wallet
 	// Ledger shows operators the books.
 	Ledger *Ledger
+	// Seal lets anyone follow the log in which the books are sealed.
+	Seal *Seal
 	// Audit shows operators who did what.
 	Audit *Audit
 	// Limits lets operators bound what moves.
@@ -171,6 +174,7 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	c.Auth = &Auth{client: c, rpc: authv1connect.NewAuthServiceClient(c.rpc)}
 	c.Wallet = &Wallet{rpc: walletv1connect.NewWalletServiceClient(c.rpc)}
 	c.Ledger = &Ledger{client: c, rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
+	c.Seal = &Seal{rpc: sealv1connect.NewSealServiceClient(c.rpc)}
 	c.Audit = &Audit{rpc: auditv1connect.NewAuditServiceClient(c.rpc)}
 	c.Limits = &Limits{rpc: limitv1connect.NewLimitServiceClient(c.rpc)}
 	c.Users = &Users{rpc: userv1connect.NewUserServiceClient(c.rpc)}

@@ -7,6 +7,7 @@ import (
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	sandboxv1 "github.com/tillbook/tillbook/gen/tillbook/sandbox/v1"
+	sealv1 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
 	userv1 "github.com/tillbook/tillbook/gen/tillbook/user/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 )
@@ -109,6 +110,10 @@ type (
 	LimitScope = limitv1.Scope
 	// LimitUsage is a limit and how much of it is used.
 	LimitUsage = limitv1.LimitUsage
+	// Receipt proves that a transaction is sealed: see VerifyReceipt.
+	Receipt = sealv1.Receipt
+	// SignedCheckpoint is where the log stands, signed, and the log's public key.
+	SignedCheckpoint = sealv1.GetCheckpointResponse
 	// AuditRecord is one thing that somebody did.
 	AuditRecord = auditv1.Record
 	// ListRecordsRequest filters Audit.Records.

@@ -34,6 +34,10 @@ type Config struct {
 	// tokens. It must be the same on all replicas. Required unless Sandbox is set,
 	// where the default is one that everybody knows.
 	Secret *secret.Keys
+	// SealName is the name of the log in which the books are sealed, such as
+	// "books.example.com". Its key is made under this name once and keeps it.
+	// Default "tillbook.local/books".
+	SealName string
 	// Ledger tunes the ledger. Its Logger and TracerProvider are set by New.
 	// Default: the ledger's own defaults.
 	Ledger ledger.Config
@@ -93,6 +97,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.StreamAge, 30*time.Minute)
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Version, "dev")
+	setDefault(&c.SealName, "tillbook.local/books")
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/seal"
 )
 
 // front is what the doors lead to.
@@ -23,6 +24,8 @@ type front struct {
 	register func(*connect.Server)
 	// keys serves the public keys that verify access tokens.
 	keys http.Handler
+	// log serves the log to those who follow it.
+	log *seal.Service
 }
 
 // mount puts f behind both doors.
@@ -47,6 +50,9 @@ func (s *Server) mount(f front) error {
 		"GET /readyz":                http.HandlerFunc(ready.serve),
 		"GET /metrics":               promhttp.HandlerFor(f.telemetry.registry, promhttp.HandlerOpts{}),
 		"GET /.well-known/jwks.json": f.keys,
+		"GET /checkpoint":            http.HandlerFunc(f.log.Checkpoint),
+		"GET /tile/{path...}":        http.HandlerFunc(f.log.Tile),
+		"GET /log-key":               http.HandlerFunc(f.log.VerifierKey),
 	})
 	if s.grpcListener != nil {
 		s.grpc = newGRPCDoor(&s.cfg, calls, seen)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tillbook/tillbook/server/auth"
 	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
 )
 
 // instrument is a number of some package's statistics as a metric. It is read
@@ -49,6 +50,13 @@ var authInstruments = []instrument[auth.Stats]{
 	{"auth.messages_sent", "{message}", "SMS messages that the gateway took.", counter, func(s auth.Stats) int64 { return s.MessagesSent }},
 	{"auth.messages_failed", "{message}", "SMS messages that the gateway refused.", counter, func(s auth.Stats) int64 { return s.MessagesFailed }},
 	{"auth.messages_waiting", "{message}", "SMS messages that wait to be sent.", gauge, func(s auth.Stats) int64 { return s.MessagesWaiting }},
+}
+
+var sealInstruments = []instrument[seal.Stats]{
+	{"log.size", "{leaf}", "Leaves in the log that seals the books.", gauge, func(s seal.Stats) int64 { return s.Size }},
+	{"log.lag", "ms", "Age of the oldest commit that is not sealed.", gauge, func(s seal.Stats) int64 { return s.Lag.Milliseconds() }},
+	{"log.sealed", "{leaf}", "Leaves that this replica sealed.", counter, func(s seal.Stats) int64 { return s.Sealed }},
+	{"log.failures", "{round}", "Rounds of sealing that failed.", counter, func(s seal.Stats) int64 { return s.Failed }},
 }
 
 // watch makes metrics of statistics.

@@ -12,6 +12,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	auditservice "github.com/tillbook/tillbook/server/audit"
@@ -20,10 +21,12 @@ import (
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
+	sealservice "github.com/tillbook/tillbook/server/seal"
 	"github.com/tillbook/tillbook/server/user"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
 )
 
 // open builds everything between the doors and the database, from the bottom up.
@@ -37,14 +40,18 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err != nil {
 		return front{}, err
 	}
-	n, err := s.openNouns(db, books)
+	key, err := s.startSealing(ctx, t, db)
+	if err != nil {
+		return front{}, err
+	}
+	n, err := s.openNouns(db, books, key)
 	if err != nil {
 		return front{}, err
 	}
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS()}, nil
+	return front{telemetry: t, auth: n.auth, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
@@ -82,6 +89,18 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 	return db, books, nil
 }
 
+// startSealing opens the log's key and seals what commits from now on, and what
+// was committed before.
+func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (sealservice.Key, error) {
+	key, err := sealservice.OpenKey(ctx, db, s.cfg.Secret, s.cfg.SealName)
+	if err != nil {
+		return key, err
+	}
+	sealer := seal.New(db.Pool, seal.Config{Signer: key.Signer, Logger: s.cfg.Logger})
+	s.background(sealer.Run)
+	return key, watch(t.meter, sealInstruments, sealer.Stats)
+}
+
 // nouns are the services, one a noun. They don't know each other.
 type nouns struct {
 	auth    *auth.Service
@@ -90,10 +109,12 @@ type nouns struct {
 	audit   *auditservice.Service
 	limit   *limit.Service
 	user    *user.Service
+	seal    *sealservice.Service
 	sandbox *sandbox.Service // nil unless in sandbox mode
 }
 
-func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error) {
+func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
+	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
 	sms, err := s.gateway(db)
 	if err != nil {
@@ -107,13 +128,14 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger) (*nouns, error
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
-	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Log: log, Limiter: limiter, Logger: s.cfg.Logger})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books})
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
+	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
@@ -139,6 +161,7 @@ func (n *nouns) register(calls *connect.Server) {
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
 	auditv1connect.RegisterAuditServiceHandler(calls, n.audit)
+	sealv1connect.RegisterSealServiceHandler(calls, n.seal)
 	limitv1connect.RegisterLimitServiceHandler(calls, n.limit)
 	userv1connect.RegisterUserServiceHandler(calls, n.user)
 	if n.sandbox != nil {

@@ -22,7 +22,11 @@ type Config struct {
 	// Rounds is how often everything is measured. Default 3.
 	Rounds int
 	// Only names the measurements to make; all if empty. Ratios need "pgbench".
+	// "growth" is all that is measured as the books grow.
 	Only []string
+	// Growth is to how many entries the books grow; nothing is measured of it if
+	// it is below 100,000.
+	Growth int64
 	// Executable is the tillbook binary, which serves and which makes the load
 	// (`serve` and `bench-load`).
 	Executable string
@@ -59,6 +63,9 @@ type measurement struct {
 	run  func(ctx context.Context) (sample, error)
 }
 
+// wants tells whether something is to be measured.
+func (c *Config) wants(name string) bool { return len(c.Only) == 0 || slices.Contains(c.Only, name) }
+
 // Run sets everything up, measures, verifies the books and writes the report.
 func Run(ctx context.Context, cfg Config) error {
 	cfg.setDefaults()
@@ -68,65 +75,100 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer db.stop()
-	cfg.Progress("opening and funding accounts", 0, 1)
-	books, err := openBooks(ctx, db, cfg)
+	results := make(map[string][]sample)
+	books, err := measureBooks(ctx, cfg, db, results)
 	if err != nil {
 		return err
 	}
-	defer books.close()
-	cfg.Progress("starting the server", 0, 1)
-	front, err := startServer(ctx, cfg, db, books)
-	if err != nil {
-		return err
+	reports := []ledger.Report{books}
+	if cfg.wants("growth") && cfg.Growth >= growthSizes[0].entries {
+		grown, err := grow(ctx, cfg, db, results)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, grown)
 	}
-	defer front.stop()
-
-	results, err := measure(ctx, cfg, measurements(cfg, db, books, front))
-	if err != nil {
-		return err
-	}
-	cfg.Progress("verifying the books", 0, 1)
-	report, err := ledger.Verify(ctx, db.owner, ledger.VerifyOptions{MaxProblems: 10})
-	if err != nil {
-		return err
-	}
-	writeReport(cfg, results, report)
-	if !report.OK() {
-		return ErrBooksWrong
+	writeReport(cfg, results, reports)
+	for _, r := range reports {
+		if !r.OK() {
+			return ErrBooksWrong
+		}
 	}
 	return nil
 }
 
+// measureBooks makes all measurements that leave the books about as large as they
+// are, and verifies them.
+func measureBooks(ctx context.Context, cfg Config, db *database, results map[string][]sample) (ledger.Report, error) {
+	cfg.Progress("opening and funding accounts", 0, 1)
+	books, err := openBooks(ctx, db, cfg)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	defer books.close()
+	var front *server
+	if slices.ContainsFunc(throughServer, cfg.wants) {
+		cfg.Progress("starting the server", 0, 1)
+		if front, err = startServer(ctx, cfg, db, books); err != nil {
+			return ledger.Report{}, err
+		}
+		defer front.stop()
+	}
+	if err := measure(ctx, cfg, measurements(cfg, db, books, front), results); err != nil {
+		return ledger.Report{}, err
+	}
+	cfg.Progress("verifying the books", 0, 1)
+	return ledger.Verify(ctx, db.owner, ledger.VerifyOptions{MaxProblems: 10})
+}
+
+// throughServer are the measurements that a server is started for.
+var throughServer = []string{"connect", "connect-hot", "grpc", "grpc-hot", "bulk", "bulk-hot", "bulk-1000"}
+
 func measurements(cfg Config, db *database, books *books, front *server) []measurement {
+	type run = func(ctx context.Context) (sample, error)
+	transfers := func(callers int, hot bool) run {
+		return func(ctx context.Context) (sample, error) { return books.transfers(ctx, cfg, callers, hot) }
+	}
+	through := func(d door, hot bool) run {
+		return func(ctx context.Context) (sample, error) { return front.transfers(ctx, cfg, d, hot) }
+	}
+	bulk := func(items int, hot bool) run {
+		return func(ctx context.Context) (sample, error) { return front.bulk(ctx, cfg, items, hot) }
+	}
+	reference := func(clients int) run {
+		return func(ctx context.Context) (sample, error) { return db.pgbench(ctx, cfg, clients) }
+	}
 	all := []measurement{
-		{"pgbench", func(ctx context.Context) (sample, error) { return db.pgbench(ctx, cfg, 64) }},
-		{"uniform", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, cfg.Callers, false) }},
-		{"hot", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, cfg.Callers, true) }},
-		{"connect", func(ctx context.Context) (sample, error) { return front.measure(ctx, cfg, doorConnect, false) }},
-		{"connect-hot", func(ctx context.Context) (sample, error) { return front.measure(ctx, cfg, doorConnect, true) }},
-		{"grpc", func(ctx context.Context) (sample, error) { return front.measure(ctx, cfg, doorGRPC, false) }},
-		{"grpc-hot", func(ctx context.Context) (sample, error) { return front.measure(ctx, cfg, doorGRPC, true) }},
-		{"pgbench-single", func(ctx context.Context) (sample, error) { return db.pgbench(ctx, cfg, 1) }},
-		{"single", func(ctx context.Context) (sample, error) { return books.measure(ctx, cfg, 1, false) }},
+		{"pgbench", reference(referenceClients)},
+		{"uniform", transfers(cfg.Callers, false)},
+		{"limits", func(ctx context.Context) (sample, error) { return books.limits(ctx, cfg) }},
+		{"hot", transfers(cfg.Callers, true)},
+		{"holds", func(ctx context.Context) (sample, error) { return books.holds(ctx, cfg) }},
+		{"refunds", func(ctx context.Context) (sample, error) { return books.refunds(ctx, cfg) }},
+		{"connect", through(doorConnect, false)},
+		{"connect-hot", through(doorConnect, true)},
+		{"grpc", through(doorGRPC, false)},
+		{"grpc-hot", through(doorGRPC, true)},
+		{"bulk", bulk(100, false)},
+		{"bulk-hot", bulk(100, true)},
+		{"bulk-1000", bulk(1000, false)},
+		{"pgbench-single", reference(1)},
+		{"single", transfers(1, false)},
 	}
-	if len(cfg.Only) == 0 {
-		return all
-	}
-	return slices.DeleteFunc(all, func(m measurement) bool { return !slices.Contains(cfg.Only, m.name) })
+	return slices.DeleteFunc(all, func(m measurement) bool { return !cfg.wants(m.name) })
 }
 
 // measure runs all measurements in turn, round by round.
-func measure(ctx context.Context, cfg Config, all []measurement) (map[string][]sample, error) {
-	results := make(map[string][]sample)
+func measure(ctx context.Context, cfg Config, all []measurement, results map[string][]sample) error {
 	for round := range cfg.Rounds {
 		for i, m := range all {
 			cfg.Progress(fmt.Sprintf("round %d: %s", round+1, m.name), round*len(all)+i, cfg.Rounds*len(all))
 			s, err := m.run(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("measuring %s: %w", m.name, err)
+				return fmt.Errorf("measuring %s: %w", m.name, err)
 			}
 			results[m.name] = append(results[m.name], s)
 		}
 	}
-	return results, nil
+	return nil
 }

@@ -47,6 +47,9 @@ var settings = map[string]string{
 // as pgbench's manual says: one branch a client.
 const pgbenchScale = 64
 
+// referenceClients are those of the reference.
+const referenceClients = 64
+
 func startDatabase(ctx context.Context) (*database, error) {
 	found, err := embedded.Find(ctx)
 	if err != nil {
@@ -87,11 +90,22 @@ func (db *database) prepare(ctx context.Context) (err error) {
 	if _, _, err := store.Migrate(ctx, db.url); err != nil {
 		return err
 	}
-	if db.owner, err = pgxpool.New(ctx, db.url); err != nil {
+	if db.owner, err = openOwner(ctx, db.url); err != nil {
 		return err
 	}
 	_, err = db.command(ctx, "-i", "-q", "-s", strconv.Itoa(pgbenchScale))
 	return err
+}
+
+// openOwner connects as the owner. What fills and checks the books sorts much.
+func openOwner(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.RuntimeParams["work_mem"] = "256MB"
+	config.ConnConfig.RuntimeParams["maintenance_work_mem"] = "1GB"
+	return pgxpool.NewWithConfig(ctx, config)
 }
 
 func postmasterPID(ctx context.Context, conn *pgx.Conn) (int, error) {

@@ -23,6 +23,7 @@ type server struct {
 	db          *database
 	books       *books
 	tokens      []string
+	operatorKey string
 	process     *exec.Cmd
 	connectAddr string
 	grpcAddr    string
@@ -67,6 +68,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.awaitReady(ctx); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(said))
+	}
+	if s.operatorKey, err = s.books.hireOperator(ctx); err != nil {
+		return err
 	}
 	s.tokens, err = s.signIn(ctx, s.cfg.Callers)
 	return err
@@ -117,8 +121,8 @@ func (s *server) stop() {
 	_ = os.RemoveAll(s.folder)
 }
 
-// measure has the load process make transfers through one of the doors.
-func (s *server) measure(ctx context.Context, cfg Config, d door, hot bool) (sample, error) {
+// transfers has the load process make transfers through one of the doors.
+func (s *server) transfers(ctx context.Context, cfg Config, d door, hot bool) (sample, error) {
 	order := loadOrder{
 		Door: d, Address: s.connectAddr, Callers: cfg.Callers, Duration: cfg.Duration,
 		Tokens: s.tokens, Recipients: s.recipients(hot),
@@ -126,6 +130,12 @@ func (s *server) measure(ctx context.Context, cfg Config, d door, hot bool) (sam
 	if d == doorGRPC {
 		order.Address = s.grpcAddr
 	}
+	return s.measure(ctx, order, 1)
+}
+
+// measure has the load process carry out an order, each call of which makes so
+// many transfers. Latencies are those of calls, all else is by transfer.
+func (s *server) measure(ctx context.Context, order loadOrder, transfers int) (sample, error) {
 	before, err := s.db.read(ctx)
 	if err != nil {
 		return sample{}, err
@@ -136,8 +146,9 @@ func (s *server) measure(ctx context.Context, cfg Config, d door, hot bool) (sam
 	if err != nil {
 		return sample{}, err
 	}
-	n := float64(len(result.Latencies))
+	n := float64(len(result.Latencies) * transfers)
 	smp := newSample(result.Latencies, result.Took)
+	smp.PerSecond *= float64(transfers)
 	now := cpuSplit{PostgreSQL: treeTime(s.db.pid), Server: processTime(serverPID), Load: loadTime}
 	smp.CPU = now.sub(cpu).per(n)
 	after, err := s.db.read(ctx)

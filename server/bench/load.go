@@ -43,6 +43,7 @@ type loadOrder struct {
 	Duration   time.Duration
 	Tokens     []string // of the payers
 	Recipients []string // user ids
+	Bulk       bulkOrder
 }
 
 // loadResult is what the load process answers on standard output.
@@ -62,23 +63,31 @@ func Load(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(bufio.NewReader(in)).Decode(&order); err != nil {
 		return fmt.Errorf("reading the order: %w", err)
 	}
-	if len(order.Tokens) == 0 || len(order.Recipients) == 0 {
+	if order.Bulk.Items == 0 && (len(order.Tokens) == 0 || len(order.Recipients) == 0) {
 		return errors.New("an order needs tokens and recipients")
 	}
 	debug.SetGCPercent(loadGCPercent)
-	transfer, closeDoor, err := order.open()
+	call, closeDoor, err := order.calls(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeDoor()
-	var callers atomic.Int64
-	all, took, err := callInParallel(order.Callers, order.Duration, func() error {
-		return order.pay(ctx, int(callers.Add(1)), transfer)
-	})
+	all, took, err := callInParallel(order.Callers, order.Duration, call)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(loadResult{Took: took, Latencies: all})
+}
+
+// calls returns what makes one call, whichever the order wants.
+func (o *loadOrder) calls(ctx context.Context) (call func() error, closeDoor func(), err error) {
+	if o.Bulk.Items > 0 {
+		connections, closeAll, err := o.dial()
+		return func() error { return o.Bulk.post(ctx, connections[mathrand.IntN(len(connections))]) }, closeAll, err
+	}
+	transfer, closeDoor, err := o.open()
+	var callers atomic.Int64
+	return func() error { return o.pay(ctx, int(callers.Add(1)), transfer) }, closeDoor, err
 }
 
 // transferFunc makes one call with a payer's token.
@@ -134,9 +143,9 @@ func openConnect(address string, callers int) (transferFunc, func()) {
 // one, as a device does, so that its token is sent once and then referred to.
 const grpcConnections = 8
 
-func (o *loadOrder) openGRPC() (transferFunc, func(), error) {
-	var connections []*grpc.ClientConn
-	closeAll := func() {
+// dial opens the connections.
+func (o *loadOrder) dial() (connections []*grpc.ClientConn, closeAll func(), err error) {
+	closeAll = func() {
 		for _, c := range connections {
 			_ = c.Close()
 		}
@@ -148,6 +157,14 @@ func (o *loadOrder) openGRPC() (transferFunc, func(), error) {
 			return nil, nil, fmt.Errorf("connecting to %s: %w", o.Address, err)
 		}
 		connections = append(connections, c)
+	}
+	return connections, closeAll, nil
+}
+
+func (o *loadOrder) openGRPC() (transferFunc, func(), error) {
+	connections, closeAll, err := o.dial()
+	if err != nil {
+		return nil, nil, err
 	}
 	byToken := make(map[string]*grpc.ClientConn, len(o.Tokens))
 	for i, token := range o.Tokens {

@@ -15,34 +15,98 @@ import (
 var shown = []struct{ name, what string }{
 	{"pgbench", "pgbench TPC-B-like, 64 clients (reference)"},
 	{"uniform", "committer, uniform accounts"},
+	{"limits", "committer, uniform, three limits each"},
 	{"hot", "committer, one hot account"},
+	{"holds", "committer, pairs of hold and capture"},
+	{"refunds", "committer, pairs of transfer and refund"},
 	{"connect", "RPC through Connect, uniform"},
 	{"connect-hot", "RPC through Connect, hot"},
 	{"grpc", "RPC through native gRPC, uniform"},
 	{"grpc-hot", "RPC through native gRPC, hot"},
+	{"bulk", "RPC, 100 transfers a call, uniform"},
+	{"bulk-hot", "RPC, 100 transfers a call, hot"},
+	{"bulk-1000", "RPC, 1,000 transfers a call, uniform"},
+	{"growth-100k", "committer, uniform, from 100,000 entries on"},
+	{"growth-1m", "committer, uniform, from 1,000,000 entries on"},
+	{"growth-10m", "committer, uniform, from 10,000,000 entries on"},
 	{"pgbench-single", "pgbench, one client"},
 	{"single", "committer, one caller"},
 }
 
+// reference returns what a measurement is compared with: pgbench in the same
+// round, or right beside it.
+func reference(results map[string][]sample, name string) []sample {
+	if beside, ok := results[name+referenceSuffix]; ok {
+		return beside
+	}
+	return results["pgbench"]
+}
+
 // writeReport writes the table, the chart, what a transfer costs, and as last
 // line the ratios for machines to read.
-func writeReport(cfg Config, results map[string][]sample, books ledger.Report) {
+func writeReport(cfg Config, results map[string][]sample, books []ledger.Report) {
 	out := cfg.Out
 	fmt.Fprintf(out, "\n%d accounts, %d callers, %d rounds of %s each, %d processors; medians\n\n",
 		cfg.Accounts, cfg.Callers, cfg.Rounds, cfg.Duration, runtime.NumCPU())
 	writeTable(out, results)
 	writeChart(out, results)
 	writeCost(out, results)
-	verdict := "right"
-	if !books.OK() {
-		verdict = fmt.Sprintf("WRONG: %v", books.Problems)
+	writeLookups(out, results)
+	fmt.Fprintln(out)
+	for _, b := range books {
+		verdict := "right"
+		if !b.OK() {
+			verdict = fmt.Sprintf("WRONG: %v", b.Problems)
+		}
+		fmt.Fprintf(out, "books: %s (%d accounts, %d transactions, %d entries verified)\n",
+			verdict, b.Accounts, b.Transactions, b.Entries)
 	}
-	fmt.Fprintf(out, "\nbooks: %s (%d accounts, %d transactions, %d entries verified)\n",
-		verdict, books.Accounts, books.Transactions, books.Entries)
-	against := func(name string) float64 { return ratio(results[name], results["pgbench"], perSecond) }
-	fmt.Fprintf(out, "bench: committer_uniform_ratio=%.2f committer_hot_ratio=%.2f rpc_ratio=%.2f grpc_ratio=%.2f rpc_hot_ratio=%.2f grpc_hot_ratio=%.2f single_latency_ratio=%.2f p50_single_ms=%.3f\n",
-		against("uniform"), against("hot"), against("connect"), against("grpc"), against("connect-hot"), against("grpc-hot"),
+	writeRatios(out, results)
+}
+
+// writeRatios writes the line for machines. What was not measured is 0.
+func writeRatios(out io.Writer, results map[string][]sample) {
+	fmt.Fprint(out, "bench:")
+	for _, r := range []struct{ name, measurement string }{
+		{"committer_uniform_ratio", "uniform"}, {"committer_hot_ratio", "hot"},
+		{"rpc_ratio", "connect"}, {"grpc_ratio", "grpc"}, {"rpc_hot_ratio", "connect-hot"}, {"grpc_hot_ratio", "grpc-hot"},
+		{"limits_ratio", "limits"}, {"holds_ratio", "holds"}, {"refunds_ratio", "refunds"},
+		{"bulk_ratio", "bulk"}, {"bulk_hot_ratio", "bulk-hot"}, {"bulk_1000_ratio", "bulk-1000"},
+		{"growth_100k_ratio", "growth-100k"}, {"growth_1m_ratio", "growth-1m"}, {"growth_10m_ratio", "growth-10m"},
+	} {
+		fmt.Fprintf(out, " %s=%.2f", r.name, ratio(results[r.measurement], reference(results, r.measurement), perSecond))
+	}
+	if len(results["limits"]) > 0 && len(results["uniform"]) > 0 {
+		fmt.Fprintf(out, " limits_cost=%.2f", 1-ratio(results["limits"], results["uniform"], perSecond))
+	}
+	for _, name := range looked {
+		if samples := results[name]; len(samples) > 0 {
+			fmt.Fprintf(out, " %s_p50_ms=%.3f", strings.ReplaceAll(name, "-", "_"), 1000*median(samples, p50))
+		}
+	}
+	fmt.Fprintf(out, " single_latency_ratio=%.2f p50_single_ms=%.3f\n",
 		ratio(results["single"], results["pgbench-single"], p50), 1000*median(results["single"], p50))
+}
+
+// looked are the look-ups in the order of the report.
+var looked = []string{"balance-small", "balance-large", "page-small", "page-large"}
+
+// writeLookups tells how finding old entries depends on how many there are.
+func writeLookups(out io.Writer, results map[string][]sample) {
+	for _, name := range looked {
+		samples := results[name]
+		if len(samples) == 0 {
+			continue
+		}
+		what, size, _ := strings.Cut(name, "-")
+		if what == "page" {
+			what = fmt.Sprintf("%d entries", pageSize)
+		}
+		fmt.Fprintf(out, "%s at a random time, account of %.0f entries (%s): p50 %.2f ms, p99 %.2f ms, %.0f pages touched\n",
+			what, median(samples, func(s sample) float64 { return s.Entries }), size,
+			1000*median(samples, p50), 1000*median(samples, func(s sample) float64 { return s.P99.Seconds() }),
+			median(samples, func(s sample) float64 { return s.Buffers }))
+	}
 }
 
 func writeTable(out io.Writer, results map[string][]sample) {
@@ -59,7 +123,7 @@ func writeTable(out io.Writer, results map[string][]sample) {
 		}
 		fmt.Fprintf(table, "%s\t%.0f\t%s\t%s\t%.2f\t%s\t%s\t%s\t%s\t\n",
 			row.what, median(samples, perSecond), ms(p50), ms(func(s sample) float64 { return s.P99.Seconds() }),
-			ratio(samples, results["pgbench"], perSecond),
+			ratio(samples, reference(results, row.name), perSecond),
 			orDash(median(samples, func(s sample) float64 { return s.PerCommit }), "%.0f"),
 			us(func(c cpuSplit) time.Duration { return c.PostgreSQL }),
 			us(func(c cpuSplit) time.Duration { return c.Server }),
@@ -97,6 +161,9 @@ func writeCost(out io.Writer, results map[string][]sample) {
 	fmt.Fprintln(out)
 	for _, name := range []string{"uniform", "hot"} {
 		samples := results[name]
+		if len(samples) == 0 {
+			continue
+		}
 		of := func(f func(rowCost) float64) float64 {
 			return median(samples, func(s sample) float64 { return f(s.Rows) })
 		}

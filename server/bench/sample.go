@@ -15,6 +15,9 @@ type sample struct {
 	CPU cpuSplit
 	// Rows is what one transfer cost PostgreSQL.
 	Rows rowCost
+	// Buffers is how many pages of tables and indexes one look-up touched, in an
+	// account of so many Entries.
+	Buffers, Entries float64
 }
 
 // rowCost counts what one transfer wrote.

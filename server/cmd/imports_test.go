@@ -38,6 +38,7 @@ var sdkModules = []string{
 	"connectrpc.com/connect/v2",
 	"google.golang.org/genproto/googleapis/rpc",
 	"google.golang.org/protobuf",
+	"golang.org/x/mod", // verifies receipts
 }
 
 func TestImportsFollowTheRules(t *testing.T) {

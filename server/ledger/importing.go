@@ -25,7 +25,7 @@ func (s *Service) ImportTransactions(ctx context.Context, stream ledgerv1connect
 			return res, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, run.reached(err)
 		}
 		if run == nil {
 			if run, err = s.beginImport(ctx, message.GetImportId()); err != nil {
@@ -33,7 +33,7 @@ func (s *Service) ImportTransactions(ctx context.Context, stream ledgerv1connect
 			}
 		}
 		if err := run.take(ctx, message, res); err != nil {
-			return nil, rpc.AsError(err).WithMetadata("next_sequence", strconv.FormatInt(run.next, 10))
+			return nil, run.reached(err)
 		}
 		res.NextSequence = run.next
 	}
@@ -62,6 +62,14 @@ func (s *Service) beginImport(ctx context.Context, importID string) (*importRun,
 	return run, err
 }
 
+// reached adds to an error how far the import has come.
+func (r *importRun) reached(err error) error {
+	if r == nil {
+		return err
+	}
+	return rpc.AsError(err).WithMetadata("next_sequence", strconv.FormatInt(r.next, 10))
+}
+
 // key is that of an item. It doesn't depend on who imports: another operator may
 // go on with what one has begun.
 func (r *importRun) key(sequence int64) books.Key {
@@ -71,11 +79,17 @@ func (r *importRun) key(sequence int64) books.Key {
 // take executes the items of a message.
 func (r *importRun) take(ctx context.Context, message *ledgerv1.ImportTransactionsRequest, res *ledgerv1.ImportTransactionsResponse) error {
 	first := message.GetFirstSequence()
-	switch {
-	case message.GetImportId() != r.id:
+	if message.GetImportId() != r.id {
 		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "A stream is for one import.").
 			WithField("import_id", "must be the same in all messages")
-	case first > r.next:
+	}
+	if first > r.next {
+		// Somebody else may have gone on with it.
+		if _, err := r.catchUp(ctx); err != nil {
+			return err
+		}
+	}
+	if first > r.next {
 		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_IMPORT_SEQUENCE_INVALID,
 			"The next item has number %d, not %d.", r.next, first).
 			WithField("first_sequence", "must follow the items before")
@@ -89,44 +103,60 @@ func (r *importRun) take(ctx context.Context, message *ledgerv1.ImportTransactio
 		commands[i].Key = r.key(first + int64(i))
 	}
 	for {
-		known := int(min(r.next, first+int64(len(commands))) - first) // executed before
-		err := r.commit(ctx, commands[:known], res)
-		at := 0
+		imported, err := r.commit(ctx, first, commands)
 		if err == nil {
-			err, at = r.commit(ctx, commands[known:], res), known
-		}
-		item, ofOne := errors.AsType[*books.ItemError](err)
-		switch {
-		case err == nil:
+			res.Imported += int64(imported)
+			res.Skipped += int64(len(commands) - imported)
 			r.next = max(r.next, first+int64(len(commands)))
 			return nil
-		case !ofOne:
+		}
+		item, ofOne := errors.AsType[*books.ItemError](err)
+		if !ofOne {
 			return err
-		case errors.Is(err, books.ErrKeyReused):
+		}
+		if errors.Is(err, books.ErrKeyReused) {
 			// Somebody else may be executing the same import at the same time.
-			again, err := r.service.beginImport(ctx, r.id)
+			more, err := r.catchUp(ctx)
 			if err != nil {
 				return err
 			}
-			if again.next > r.next {
-				r.next = again.next
+			if more {
 				continue
 			}
 		}
-		return r.failed(item.Err, first, at+item.Index)
+		return r.failed(item.Err, first, item.Index)
 	}
 }
 
-func (r *importRun) commit(ctx context.Context, commands []books.Command, res *ledgerv1.ImportTransactionsResponse) error {
-	results, err := r.service.books.CommitAll(ctx, commands)
+// catchUp finds how far the import has come meanwhile, and tells whether that is
+// further than was known.
+func (r *importRun) catchUp(ctx context.Context) (more bool, err error) {
+	now, err := r.service.beginImport(ctx, r.id)
+	if err != nil || now.next <= r.next {
+		return false, err
+	}
+	r.next = now.next
+	return true, nil
+}
+
+// commit executes commands, of which those before the import's next number must
+// have been executed before. It returns how many are new. An ItemError that it
+// fails with counts from the first command.
+func (r *importRun) commit(ctx context.Context, first int64, commands []books.Command) (imported int, err error) {
+	known := int(min(r.next-first, int64(len(commands))))
+	if _, err := r.service.books.CommitAll(ctx, commands[:known]); err != nil {
+		return 0, err
+	}
+	results, err := r.service.books.CommitAll(ctx, commands[known:])
+	if item, ok := errors.AsType[*books.ItemError](err); ok {
+		return 0, &books.ItemError{Index: known + item.Index, Err: item.Err}
+	}
 	for i := range results {
-		if results[i].Replayed {
-			res.Skipped++
-		} else {
-			res.Imported++
+		if !results[i].Replayed {
+			imported++
 		}
 	}
-	return err
+	return imported, err
 }
 
 func (r *importRun) failed(err error, first int64, i int) error {

@@ -12,10 +12,12 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
 	books "github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
 )
 
 // Deps is what the service works with.
@@ -24,12 +26,18 @@ type Deps struct {
 	Store *store.Store
 	// Ledger holds the books.
 	Ledger *books.Ledger
+	// Log is where they are sealed.
+	Log *seal.Log
+	// LogKey is the log's public key.
+	LogKey string
 }
 
 // Service implements LedgerService.
 type Service struct {
 	store     *store.Store
 	books     *books.Ledger
+	log       *seal.Log
+	logKey    string
 	verifying atomic.Bool
 	// closed ends a verification under way.
 	closed context.Context
@@ -41,7 +49,7 @@ var _ ledgerv1connect.LedgerServiceHandler = (*Service)(nil)
 // New returns the service; Close ends it.
 func New(deps Deps) *Service {
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, books: deps.Ledger, closed: closed, close: cancel}
+	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKey: deps.LogKey, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.
@@ -235,7 +243,7 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 			cancel()
 		}
 	})()
-	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{})
+	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{seal.Check(seal.CheckOptions{VerifierKey: s.logKey})}})
 	if errors.Is(err, context.Canceled) && s.closed.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
 	}
@@ -269,4 +277,14 @@ func (s *Service) executed(ctx context.Context, t *books.Transaction) (*ledgerv1
 		return nil, rpc.AsError(err).WithOutcome(errorv1.Outcome_OUTCOME_EXECUTED)
 	}
 	return shown, nil
+}
+
+// GetReceipt returns the proof that a transaction is sealed.
+func (s *Service) GetReceipt(ctx context.Context, req *ledgerv1.GetReceiptRequest) (*ledgerv1.GetReceiptResponse, error) {
+	t, err := s.original(ctx, req.GetTransactionId())
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := money.Receipt(ctx, s.log, t.ID)
+	return &ledgerv1.GetReceiptResponse{Receipt: receipt}, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
@@ -74,6 +75,7 @@ var Policies = map[string]Policy{
 	walletv1connect.WalletServiceGetPaymentRequestProcedure:     {Access: User},
 	walletv1connect.WalletServiceListPaymentRequestsProcedure:   {Access: User},
 	walletv1connect.WalletServiceListHoldsProcedure:             {Access: User},
+	walletv1connect.WalletServiceGetReceiptProcedure:            {Access: User},
 	walletv1connect.WalletServiceGetLimitsProcedure:             {Access: User},
 
 	ledgerv1connect.LedgerServiceListAssetsProcedure:         {Access: Operator},
@@ -94,6 +96,7 @@ var Policies = map[string]Policy{
 	ledgerv1connect.LedgerServiceReverseTransactionProcedure: {Access: Operator, Money: true},
 	ledgerv1connect.LedgerServicePostTransactionsProcedure:   {Access: Operator, Money: true},
 	ledgerv1connect.LedgerServiceImportTransactionsProcedure: {Access: Operator, Money: true},
+	ledgerv1connect.LedgerServiceGetReceiptProcedure:         {Access: Operator},
 	ledgerv1connect.LedgerServiceGetImportProcedure:          {Access: Operator},
 
 	limitv1connect.LimitServiceSetLimitProcedure:    {Access: Operator},
@@ -102,6 +105,9 @@ var Policies = map[string]Policy{
 	limitv1connect.LimitServiceGetUsageProcedure:    {Access: Operator},
 
 	auditv1connect.AuditServiceListRecordsProcedure: {Access: Operator},
+
+	sealv1connect.SealServiceGetCheckpointProcedure:       {Access: Public},
+	sealv1connect.SealServiceGetConsistencyProofProcedure: {Access: Public},
 
 	userv1connect.UserServiceGetUserProcedure:   {Access: Operator},
 	userv1connect.UserServiceSetTierProcedure:   {Access: Operator},

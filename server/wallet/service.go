@@ -17,6 +17,7 @@ import (
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
 )
 
 // Deps is what the service works with.
@@ -25,6 +26,8 @@ type Deps struct {
 	Store *store.Store
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
+	// Log is where transactions are sealed.
+	Log *seal.Log
 	// Limiter bounds how often a user may look for others or ask them for money.
 	Limiter *rate.Limiter
 	// Logger gets what an operator should know. Default: nothing is logged.
@@ -40,6 +43,7 @@ type Service struct {
 	store    *store.Store
 	ledger   *ledger.Ledger
 	limiter  *rate.Limiter
+	log      *seal.Log
 	payees   *payees
 	lookups  *lookups
 	watchers *watchers
@@ -63,6 +67,7 @@ func New(deps Deps) *Service {
 		store:    deps.Store,
 		ledger:   deps.Ledger,
 		limiter:  deps.Limiter,
+		log:      deps.Log,
 		payees:   payees,
 		lookups:  &lookups{payees: payees, limiter: deps.Limiter, log: deps.Logger},
 		watchers: newWatchers(deps.Watch.MaxPerUser),
@@ -385,4 +390,14 @@ func (s *Service) GetLimits(ctx context.Context, req *walletv1.GetLimitsRequest)
 		}
 	}
 	return &walletv1.GetLimitsResponse{Tier: int32(tier), Usages: usages}, nil
+}
+
+// GetReceipt returns the proof that one of the caller's transactions is sealed.
+func (s *Service) GetReceipt(ctx context.Context, req *walletv1.GetReceiptRequest) (*walletv1.GetReceiptResponse, error) {
+	t, _, err := s.find(ctx, rpc.PrincipalFrom(ctx).User, req.GetTransactionId())
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := money.Receipt(ctx, s.log, t.ID)
+	return &walletv1.GetReceiptResponse{Receipt: receipt}, err
 }

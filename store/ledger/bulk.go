@@ -1,6 +1,9 @@
 package ledger
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Answer is what became of one of several commands.
 type Answer struct {
@@ -8,26 +11,36 @@ type Answer struct {
 	Err    error
 }
 
+// maxTrain is how many commands come to the committer together.
+const maxTrain = 4096
+
 // CommitEach executes commands in their order, each on its own: what one of them
-// comes to is nothing to the others. It answers for each as Commit does.
+// comes to is nothing to the others. It answers for each as Commit does. Up to
+// 4,096 commands are executed in few batches.
 func (l *Ledger) CommitEach(ctx context.Context, commands []Command) []Answer {
-	answers := make([]Answer, len(commands))
-	calls := make([]*call, len(commands))
-	for i := range commands {
-		calls[i] = newCall(ctx, commands[i])
-		if err := l.enqueue(calls[i]); err != nil {
-			calls[i], answers[i].Err = nil, err
+	answers := make([]Answer, 0, len(commands))
+	for part := range slices.Chunk(commands, maxTrain) {
+		train := newTrain(ctx, part)
+		err := l.enqueue(&train[0])
+		if err == nil {
+			waitTrain(train)
 		}
-	}
-	for i, c := range calls {
-		if c == nil {
-			continue
-		}
-		if answers[i].Err = c.wait(); answers[i].Err == nil {
-			answers[i].Result, answers[i].Err = l.result(ctx, &c.items[0])
+		for i := range train {
+			answers = append(answers, l.answer(ctx, &train[i], err))
 		}
 	}
 	return answers
+}
+
+// answer is what became of a call, unless it failed before.
+func (l *Ledger) answer(ctx context.Context, c *call, err error) (a Answer) {
+	if a.Err = err; err == nil {
+		a.Err = c.err
+	}
+	if a.Err == nil {
+		a.Result, a.Err = l.result(ctx, &c.items[0])
+	}
+	return a
 }
 
 // CommitAll executes all of the commands, each seeing what those before it did,

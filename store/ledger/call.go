@@ -15,6 +15,7 @@ import (
 type call struct {
 	items    []item
 	one      [1]item // where items are if there is one
+	behind   []call  // further calls that come to the committer with this one
 	ctx      context.Context
 	state    atomic.Int32
 	done     chan struct{} // buffered: finishing never waits for the caller
@@ -35,7 +36,7 @@ type item struct {
 	attempted executedKey
 
 	made     Transaction
-	hold     Hold
+	hold     *Hold
 	existing executedKey // executed before: what is to be loaded
 	own      bool        // existing was made by a lost commit of this very call
 }
@@ -45,6 +46,20 @@ func newCall(ctx context.Context, command Command) *call {
 	c.one[0].command = command
 	c.items = c.one[:]
 	return c
+}
+
+// newTrain returns calls of a command each that come to the committer together,
+// in their order, behind the first.
+func newTrain(ctx context.Context, commands []Command) []call {
+	train, done := make([]call, len(commands)), make(chan struct{}, len(commands))
+	for i := range train {
+		c := &train[i]
+		c.ctx, c.done = ctx, done
+		c.one[0].command = commands[i]
+		c.items = c.one[:]
+	}
+	train[0].behind = train[1:]
+	return train
 }
 
 func newGroup(ctx context.Context, commands []Command) *call {
@@ -80,6 +95,9 @@ func (c *call) fail(err error) {
 	c.err = err
 	c.finish()
 }
+
+// commands is how many come with the call.
+func (c *call) commands() int { return len(c.items) + len(c.behind) }
 
 // maybeExecuted tells whether any of the call's commands may have been executed.
 func (c *call) maybeExecuted() bool {
@@ -125,7 +143,11 @@ func (c *call) wait() error {
 // result is what became of a command that didn't fail.
 func (l *Ledger) result(ctx context.Context, it *item) (Result, error) {
 	if it.existing == (executedKey{}) {
-		return Result{Transaction: it.made, Hold: it.hold}, nil
+		r := Result{Transaction: it.made}
+		if it.hold != nil {
+			r.Hold = *it.hold
+		}
+		return r, nil
 	}
 	r, err := l.show(ctx, it.existing)
 	if err != nil {
@@ -165,17 +187,44 @@ func (l *Ledger) showOnce(ctx context.Context, done executedKey) (r Result, err 
 	return r, err
 }
 
+// waitTrain waits until every call of a train is finished, and gives up those
+// that haven't begun when their context ends.
+func waitTrain(train []call) {
+	first := &train[0]
+	ended := first.ctx.Done()
+	for left := len(train); left > 0; {
+		select {
+		case <-first.done:
+			left--
+		case <-ended:
+			ended = nil
+			for i := range train {
+				if c := &train[i]; c.state.CompareAndSwap(waiting, abandoned) {
+					c.err = c.ctx.Err()
+					left--
+				}
+			}
+		}
+	}
+}
+
+// enqueue fails with ErrOverloaded if more commands would wait than may, unless
+// none do.
 func (l *Ledger) enqueue(c *call) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
 		return ErrClosed
 	}
-	select {
-	case l.queue <- c:
-		return nil
-	default:
-		l.stats.overloaded.Add(1)
-		return ErrOverloaded
+	n := int64(c.commands())
+	if waiting := l.waiting.Add(n); waiting <= int64(l.cfg.QueueSize) || waiting == n {
+		select {
+		case l.queue <- c:
+			return nil
+		default:
+		}
 	}
+	l.waiting.Add(-n)
+	l.stats.overloaded.Add(1)
+	return ErrOverloaded
 }

@@ -35,17 +35,12 @@ func (c *committer) run() {
 	}
 }
 
-// gather takes what waits, without waiting for more, and drops calls whose
-// callers gave up.
+// gather takes what waits, without waiting for more.
 func (c *committer) gather(first *call) {
 	c.calls = c.calls[:0]
 	size := 0
 	for next, ok := first, true; ok; {
-		if next.start() {
-			next.deadline = time.Now().Add(c.l.cfg.Patience)
-			c.calls = append(c.calls, next)
-			size += len(next.items)
-		}
+		size += c.take(next)
 		if size >= c.l.cfg.MaxBatch {
 			return
 		}
@@ -55,6 +50,27 @@ func (c *committer) gather(first *call) {
 			return
 		}
 	}
+}
+
+// take adds a call, and those behind it, to the batch and returns how many
+// commands that are. It drops calls whose callers gave up.
+func (c *committer) take(first *call) (size int) {
+	c.l.waiting.Add(-int64(first.commands()))
+	deadline := time.Now().Add(c.l.cfg.Patience)
+	size = c.board(first, deadline)
+	for i := range first.behind {
+		size += c.board(&first.behind[i], deadline)
+	}
+	return size
+}
+
+func (c *committer) board(next *call, deadline time.Time) int {
+	if !next.start() {
+		return 0
+	}
+	next.deadline = deadline
+	c.calls = append(c.calls, next)
+	return len(next.items)
 }
 
 // settle brings every call to its outcome or parks it. It attempts the batch
@@ -189,7 +205,7 @@ func (c *committer) tell(call *call, b *batch) {
 				it.made = b.made[v.made].Transaction
 			}
 			if v.operation >= 0 {
-				it.hold = b.operations[v.operation].hold
+				it.hold = &b.operations[v.operation].hold
 			}
 		}
 	}

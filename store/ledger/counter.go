@@ -1,10 +1,6 @@
 package ledger
 
-import (
-	"encoding/json"
-	"fmt"
-	"time"
-)
+import "time"
 
 // charge is what a movement adds to an account's counters of one direction, or,
 // if it is below zero, gives back to them.
@@ -21,48 +17,27 @@ type charge struct {
 // as long as its window lasts.
 type counter struct {
 	window
-	Begin  time.Time `json:"b"` // of the window; zero for a lifetime
-	Since  time.Time `json:"s"` // it counts what moved from then on
-	Amount Amount    `json:"a"`
-	Number int64     `json:"n"`
+	Since  time.Time // it counts what moved from then on, in the window that this lies in
+	Amount Amount
+	Number int64
 }
 
 // usage is an account's counters. Few rules make few windows: a list will do.
 type usage []counter
 
-func parseUsage(text []byte) (usage, error) {
-	if len(text) == 0 {
-		return nil, nil
-	}
-	var u usage
-	if err := json.Unmarshal(text, &u); err != nil {
-		return nil, fmt.Errorf("reading an account's usage: %w", err)
-	}
-	return u, nil
-}
-
-func (u usage) encode() []byte {
-	text, err := json.Marshal(u)
-	if err != nil {
-		panic(err) // times come from PostgreSQL and have four-digit years
-	}
-	return text
-}
-
 // at returns the counter of a window as it is at a moment. One that never counted
 // begins now: what moved before it isn't known to it.
 func (u usage) at(w window, now time.Time, zones map[string]*time.Location) counter {
-	begin, _ := w.begin(now, zones)
-	for _, c := range u {
-		if c.window != w {
+	for i := range u {
+		if u[i].window != w {
 			continue
 		}
-		if !c.Begin.Equal(begin) {
-			return counter{window: w, Begin: begin.UTC(), Since: begin.UTC()}
+		if begin, _ := w.begin(now, zones); u[i].Since.Before(begin) {
+			return counter{window: w, Since: begin.UTC()}
 		}
-		return c
+		return u[i]
 	}
-	return counter{window: w, Begin: utc(begin), Since: now.UTC()}
+	return counter{window: w, Since: now.UTC()}
 }
 
 func utc(t time.Time) time.Time {
@@ -73,7 +48,8 @@ func utc(t time.Time) time.Time {
 }
 
 // with returns the counters after a charge. Windows that nobody asks for any
-// more are dropped when they are over.
+// more are dropped when they are over, or when their zone isn't known any more, so
+// that nobody can tell.
 func (u usage) with(c charge, wanted []window, now time.Time, zones map[string]*time.Location) (usage, error) {
 	next := make(usage, 0, len(u)+len(wanted))
 	for _, old := range u {
@@ -81,8 +57,11 @@ func (u usage) with(c charge, wanted []window, now time.Time, zones map[string]*
 			next = append(next, old)
 			continue
 		}
+		if old.Zone != zoneUTC && zones[old.Zone] == nil {
+			continue
+		}
 		current := u.at(old.window, now, zones)
-		if !current.Begin.Equal(old.Begin) && !contains(wanted, old.window) {
+		if current.Since.After(old.Since) && !contains(wanted, old.window) {
 			continue
 		}
 		next = append(next, current)

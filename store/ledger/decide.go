@@ -49,6 +49,12 @@ func (b *batch) lacks(c *call) AccountID {
 // it is settled what a lost commit did: a command may have been executed only if
 // its key was found. It returns those that need an account that isn't locked yet.
 func (b *batch) decideAll(calls []*call) (decided, again []*call) {
+	commands := 0
+	for _, c := range calls {
+		commands += len(c.items)
+	}
+	b.made = make([]made, 0, commands)
+	decided = make([]*call, 0, len(calls))
 	for _, c := range calls {
 		if lacks := b.decideCall(c); lacks != 0 {
 			c.lacks = lacks

@@ -119,7 +119,11 @@ type NewHold struct {
 // CreateHold sets money aside: it is no longer available at once. It fails with
 // ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded.
 func (l *Ledger) CreateHold(ctx context.Context, who Identity, h NewHold) (Result, error) {
-	return l.Commit(ctx, HoldCommand(who, h))
+	r, err := l.Commit(ctx, HoldCommand(who, h))
+	if err == nil {
+		l.holders.Add(r.Hold.ID, r.Hold.Account)
+	}
+	return r, err
 }
 
 // HoldCommand is the command behind CreateHold.
@@ -148,12 +152,12 @@ func (l *Ledger) VoidHold(ctx context.Context, who Identity, hold uuid.UUID) (Re
 
 // changeHold runs a decision that moves no money.
 func (l *Ledger) changeHold(ctx context.Context, who Identity, hold uuid.UUID, decide func(View) (Draft, error)) (Result, error) {
-	h, err := l.Hold(ctx, hold)
+	account, err := l.holder(ctx, hold)
 	if err != nil {
 		return Result{}, err
 	}
 	return l.Commit(ctx, Command{
-		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{h.Account}, Hold: hold, Counted: true,
+		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{account}, Hold: hold, Counted: true,
 		Decide: decide,
 	})
 }
@@ -175,11 +179,24 @@ type Capture struct {
 // fails with ErrHoldNotFound, ErrHoldExpired, ErrHoldClosed, ErrHoldExceeded,
 // ErrInsufficientFunds or a LimitError.
 func (l *Ledger) CaptureHold(ctx context.Context, who Identity, c Capture) (Result, error) {
-	h, err := l.Hold(ctx, c.Hold)
+	account, err := l.holder(ctx, c.Hold)
 	if err != nil {
 		return Result{}, err
 	}
-	return l.Commit(ctx, CaptureCommand(who, h.Account, c))
+	return l.Commit(ctx, CaptureCommand(who, account, c))
+}
+
+// rememberedHolds is of how many holds the account is remembered, so that the
+// replica which made a hold need not look it up.
+const rememberedHolds = 50_000
+
+// holder returns the account that a hold is in, which never changes.
+func (l *Ledger) holder(ctx context.Context, hold uuid.UUID) (AccountID, error) {
+	if account, ok := l.holders.Get(hold); ok {
+		return account, nil
+	}
+	h, err := l.Hold(ctx, hold)
+	return h.Account, err
 }
 
 // CaptureCommand is the command behind CaptureHold, for who knows the hold's

@@ -87,14 +87,17 @@ type Ledger struct {
 	replica atomic.Pointer[uuid.UUID] // tells this ledger's commits from others' in the events
 	assets  assets
 	refs    *lru.Cache[string, accountRef]
+	holders *lru.Cache[uuid.UUID, AccountID]
 	rules   atomic.Pointer[rules] // as the last batch that needed them read them
 	feed    *feed
 	stats   stats
 	tracer  trace.Tracer // nil if nothing is traced
 
+	waiting atomic.Int64 // commands in queue
+
 	mu     sync.RWMutex // guards closed against sends to queue
 	closed bool
-	queue  chan *call
+	queue  chan *call // each with those behind it
 	parked chan *call
 
 	committers sync.WaitGroup // those that serve the queue
@@ -112,18 +115,15 @@ const connsPerCommitter = 8
 func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	cfg.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	refs, err := lru.New[string, accountRef](cfg.CacheSize)
-	if err != nil {
-		panic(err) // only for a size that setDefaults doesn't let through
-	}
 	l := &Ledger{
-		pool:   pool,
-		cfg:    cfg,
-		assets: assets{pool: pool},
-		refs:   refs,
-		queue:  make(chan *call, cfg.QueueSize),
-		parked: make(chan *call, cfg.QueueSize),
-		stop:   stop,
+		pool:    pool,
+		cfg:     cfg,
+		assets:  assets{pool: pool},
+		refs:    newCache[string, accountRef](cfg.CacheSize),
+		holders: newCache[uuid.UUID, AccountID](rememberedHolds),
+		queue:   make(chan *call, cfg.QueueSize),
+		parked:  make(chan *call, cfg.QueueSize),
+		stop:    stop,
 	}
 	if cfg.TracerProvider != nil {
 		l.tracer = cfg.TracerProvider.Tracer("github.com/tillbook/tillbook/store/ledger")
@@ -143,6 +143,14 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 		l.committers.Go(func() { newCommitter(l).run() })
 	}
 	return l
+}
+
+func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](size)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return c
 }
 
 // newWriters returns a pool for the committers: the same server and role as
@@ -170,6 +178,7 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerAmount(conn)
+		registerColumns(conn)
 		if after != nil {
 			return after(ctx, conn)
 		}

@@ -92,10 +92,13 @@ func (e *LimitError) Is(target error) bool { return target == ErrLimitExceeded }
 
 // window is over what a counter sums up.
 type window struct {
-	Direction Direction `json:"d"`
-	Period    Period    `json:"p"`
-	Zone      string    `json:"z"`
+	Direction Direction
+	Period    Period
+	Zone      string
 }
+
+// zoneUTC is known without a rule.
+const zoneUTC = "UTC"
 
 // begin returns when the window began that a moment lies in, and when the next
 // one does; zero for a lifetime.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // The statements of the first round trip are begin, lockAccounts, and then those
@@ -21,7 +22,7 @@ const (
 	// whatever the plan below it: no two batches can wait for each other.
 	lockAccounts = `
 SELECT a.id, a.code, a.asset_id, a.balance, a.held, a.floor, a.version, a.last_time, a.ctid,
-       a.tier, coalesce(a.receivable_id, 0), a.usage
+       a.tier, a.receivable_id, a.usage
   FROM unnest($1::bigint[]) WITH ORDINALITY AS want (id, n)
   JOIN accounts a ON a.id = want.id
  ORDER BY want.n
@@ -55,15 +56,16 @@ type locking struct {
 
 // wanted is what the commands of a batch name.
 type wanted struct {
-	accounts         []int64
-	keys, operations [][16]byte
+	accounts         []int64 // ascending
+	keys             *column
+	operations       [][16]byte
 	holds, originals [][16]byte
 	subjects         [][16]byte
 	limited          bool // whether limits can matter
 }
 
 func want(calls []*call) *wanted {
-	w := &wanted{accounts: make([]int64, 0, 2*len(calls)), keys: make([][16]byte, 0, len(calls))}
+	w := &wanted{accounts: make([]int64, 0, 2*len(calls)), keys: newColumn(pgtype.UUIDOID, len(calls), 16)}
 	for _, c := range calls {
 		for i := range c.items {
 			w.add(&c.items[i])
@@ -76,7 +78,7 @@ func want(calls []*call) *wanted {
 
 func (w *wanted) add(it *item) {
 	c := &it.command
-	w.keys = append(w.keys, c.Key)
+	w.keys.uuid(c.Key)
 	for _, a := range c.Accounts {
 		w.accounts = append(w.accounts, int64(a))
 	}
@@ -96,6 +98,14 @@ func (w *wanted) add(it *item) {
 	w.limited = w.limited || c.Counted || c.Original != uuid.Nil
 }
 
+func (w *wanted) accountColumn() *column {
+	c := newColumn(pgtype.Int8OID, len(w.accounts), 8)
+	for _, a := range w.accounts {
+		c.int64(a)
+	}
+	return c
+}
+
 // lock is the first round trip: it opens the transaction, locks the accounts that
 // the calls named, and then reads what was done before: which of their keys were
 // executed, their holds, what was refunded and resolved.
@@ -107,9 +117,9 @@ func (l *Ledger) lock(ctx context.Context, conn *pgx.Conn, calls []*call, how lo
 		trip.Queue(lockAccounts, []int64{int64(how.first)})
 	}
 	if how.passBy {
-		trip.Queue(lockFreeAccounts, w.accounts)
+		trip.Queue(lockFreeAccounts, w.accountColumn())
 	} else {
-		trip.Queue(lockAccounts, w.accounts)
+		trip.Queue(lockAccounts, w.accountColumn())
 	}
 	trip.Queue(readKeys, w.keys)
 	for _, more := range w.reads() {
@@ -167,7 +177,7 @@ func collect(results pgx.BatchResults, w *wanted, how locking) (b *batch, versio
 	if err != nil {
 		return nil, 0, fmt.Errorf("locking accounts: %w", err)
 	}
-	executed, err := collectKeys(results, len(w.keys))
+	executed, err := collectKeys(results, int(w.keys.count))
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading idempotency keys: %w", err)
 	}
@@ -191,17 +201,24 @@ func collectLocked(results pgx.BatchResults, n int) ([]lockedAccount, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.AppendRows(make([]lockedAccount, 0, n), rows, scanLocked)
+	defer rows.Close()
+	list := make([]lockedAccount, 0, n)
+	for rows.Next() {
+		list = append(list, lockedAccount{})
+		if err := list[len(list)-1].read(fields{values: rows.RawValues()}); err != nil {
+			return nil, err
+		}
+	}
+	return list, rows.Err()
 }
 
-// scanLocked reads a row of lockAccounts.
-func scanLocked(row pgx.CollectableRow) (lockedAccount, error) {
-	var a lockedAccount
-	var last timeOrInfinity
-	err := row.Scan(&a.ID, &a.Code, &a.Asset, &a.Balance, &a.Held, &a.Floor, &a.Version, &last, &a.place,
-		&a.tier, &a.receivable, &a.meter.stored)
-	a.LastTime = time.Time(last)
-	return a, err
+// read reads a row of lockAccounts.
+func (a *lockedAccount) read(f fields) error {
+	a.ID, a.Code, a.Asset = AccountID(f.int64()), f.text(), AssetID(f.int16())
+	a.Balance, a.Held, a.Floor = f.amount(), f.amount(), f.floor()
+	a.Version, a.LastTime, a.place = f.int64(), f.time(), f.place()
+	a.tier, a.receivable, a.meter.stored = f.int16(), f.id(), f.bytes()
+	return f.err
 }
 
 func collectKeys(results pgx.BatchResults, n int) (map[Key]executedKey, error) {

@@ -37,7 +37,15 @@ type VerifyOptions struct {
 	// ChunkSize is how many accounts or transactions to check at a time, which
 	// bounds the memory that PostgreSQL needs. Default 20,000.
 	ChunkSize int
+	// Beside are further checks under the same snapshot. They tell problems, and
+	// stop when they are told that there are enough.
+	Beside []Check
 }
+
+// Check looks for problems in a transaction that sees one snapshot. It stops when
+// problem returns false.
+type Check func(ctx context.Context, tx pgx.Tx, problem func(Problem) bool) error
+
 
 // Verify proves from the rows, under one snapshot, that the books are right. It
 // trusts no figure that it can recompute:
@@ -97,7 +105,21 @@ func (v *verifier) run() error {
 			return err
 		}
 	}
+	for _, check := range v.options.Beside {
+		if v.full() {
+			return nil
+		}
+		if err := check(v.ctx, v.tx, v.add); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// add keeps a problem, and tells whether more are wanted.
+func (v *verifier) add(p Problem) bool {
+	v.report.Problems = append(v.report.Problems, p)
+	return !v.full()
 }
 
 // full tells whether enough problems were found.

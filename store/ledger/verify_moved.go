@@ -29,9 +29,11 @@ SELECT 'receivable', 'account ' || a.code, 'says that ' || a.balance || ' too mu
 	// was done to holds; less what was given back of any of these.
 	verifyUsage = `
 WITH counters AS (
-    SELECT a.id, a.code, c.*
+    SELECT a.id, a.code, f[1] AS d, f[2] AS p, f[3] AS z,
+           'epoch'::timestamptz + f[4]::bigint * interval '1 microsecond' AS s, f[5]::numeric AS a, f[6]::bigint AS n
       FROM accounts a
-     CROSS JOIN LATERAL jsonb_to_recordset(a.usage) AS c (d text, p text, z text, s timestamptz, a numeric, n bigint)
+     CROSS JOIN LATERAL jsonb_array_elements_text(a.usage) AS c
+     CROSS JOIN LATERAL string_to_array(c, ' ') AS f
      WHERE a.id > $1 AND a.id <= $2 AND a.usage IS NOT NULL
 ), moved AS (
     SELECT c.id, c.d, c.p, c.z, abs(e.amount) AS amount, 1 AS number

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -80,7 +79,7 @@ func (l *Ledger) statements(ctx context.Context, b *batch) ([]statement, error) 
 			return nil, err
 		}
 		list = append(list, statement{insertTransactions, rows.transactionArgs()})
-		if len(rows.more.transaction) > 0 {
+		if rows.more.transaction.count > 0 {
 			list = append(list, statement{insertMoreEntries, rows.more.args()})
 		}
 		list = append(list, statement{insertCommitted, []any{committed{
@@ -127,15 +126,6 @@ var (
 	errNotCommitted  = errors.New("the transaction was rolled back")
 	errNotReplicated = errors.New("the commit may not be replicated")
 )
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func optionalJSON(j json.RawMessage) *string { return optional(string(j)) }
 
 func optionalID(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {

@@ -13,7 +13,8 @@ type benchCmd struct {
 	Callers  int           `name:"callers" default:"256" help:"Transfers under way at once."`
 	Duration time.Duration `name:"duration" default:"5s" help:"How long each measurement takes."`
 	Rounds   int           `name:"rounds" default:"3" help:"How often everything is measured."`
-	Only     []string      `name:"only" placeholder:"NAME,..." enum:"pgbench,uniform,hot,connect,connect-hot,grpc,grpc-hot,pgbench-single,single" help:"Measure only these: ${enum}. Ratios need pgbench."`
+	Growth   int64         `name:"growth" default:"10000000" help:"Entries that the books grow to in the end; below 100,000 growth is left out."`
+	Only     []string      `name:"only" placeholder:"NAME,..." enum:"pgbench,uniform,limits,hot,holds,refunds,connect,connect-hot,grpc,grpc-hot,bulk,bulk-hot,bulk-1000,pgbench-single,single,growth" help:"Measure only these: ${enum}. Ratios need pgbench."`
 }
 
 // Help is shown by --help.
@@ -36,7 +37,7 @@ func (cmd benchCmd) Run(c *call) error {
 	defer bar.clear()
 	return bench.Run(c.ctx, bench.Config{
 		Accounts: cmd.Accounts, Callers: cmd.Callers, Duration: cmd.Duration, Rounds: cmd.Rounds,
-		Only:       cmd.Only,
+		Growth: cmd.Growth, Only: cmd.Only,
 		Executable: self,
 		Out:        c.stdout,
 		Progress: func(step string, done, total int) {

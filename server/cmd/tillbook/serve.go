@@ -30,6 +30,7 @@ type serveCmd struct {
 	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
 
 	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
+	SealName       string         `name:"seal-name" default:"tillbook.local/books" help:"Name of the log in which the books are sealed, such as books.example.com. It is taken when the log begins, and stays."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
@@ -189,6 +190,7 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		SkipMigrate:     cmd.NoMigrate,
 		Sandbox:         cmd.Sandbox,
 		SMSWebhookURL:   cmd.SMSWebhookURL,
+		SealName:        cmd.SealName,
 		TrustedProxies:  cmd.TrustedProxies,
 		AllowedOrigins:  cmd.AllowedOrigins,
 		MaxMessageBytes: cmd.MaxMessageBytes,

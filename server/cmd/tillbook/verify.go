@@ -12,16 +12,19 @@ import (
 
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
 )
 
 type verifyCmd struct {
 	databaseFlags
-	MaxProblems int `name:"max-problems" default:"1000" help:"How many problems to name before giving up."`
+	MaxProblems int    `name:"max-problems" default:"1000" help:"How many problems to name before giving up."`
+	LogKey      string `name:"log-key" placeholder:"KEY" help:"Public key of the log in which the books are sealed, as /log-key shows it. Without it, the database's own word is taken for it, which proves less."`
+	Checkpoint  string `name:"checkpoint" type:"existingfile" placeholder:"FILE" help:"A checkpoint that was kept outside: the log must begin with it."`
 }
 
 // Help is shown by --help.
 func (verifyCmd) Help() string {
-	return `It recomputes everything from the rows as they were at one moment: that each transaction balances, that each account equals its entries and that none of them is missing, and that each asset sums to zero. It changes nothing, and payments go on meanwhile. If the private database is stopped, it is started for as long as this takes.
+	return `It recomputes everything from the rows as they were at one moment: that each transaction balances, that each account equals its entries and that none of them is missing, that each asset sums to zero, that every hold, refund and limit's counter is accounted for, and that all of it is what was sealed in the log. It changes nothing, and payments go on meanwhile. If the private database is stopped, it is started for as long as this takes.
 
 Exit codes: 0 the books are right; 1 they are wrong, and each problem is on a line of its own; 2 they couldn't be checked.
 
@@ -72,9 +75,27 @@ func (cmd verifyCmd) verify(c *call) (report ledger.Report, err error) {
 	}
 	defer s.Close()
 
+	checkpoint, err := cmd.checkpoint()
+	if err != nil {
+		return report, err
+	}
+	sealed := seal.Check(seal.CheckOptions{VerifierKey: cmd.LogKey, Checkpoint: checkpoint})
 	bar := newProgress(c.stderr, "Verifying")
 	defer bar.clear()
-	return ledger.Verify(c.ctx, s.Pool, ledger.VerifyOptions{Progress: bar.set, MaxProblems: cmd.MaxProblems})
+	return ledger.Verify(c.ctx, s.Pool, ledger.VerifyOptions{
+		Progress: bar.set, MaxProblems: cmd.MaxProblems, Beside: []ledger.Check{sealed},
+	})
+}
+
+func (cmd verifyCmd) checkpoint() (string, error) {
+	if cmd.Checkpoint == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(cmd.Checkpoint)
+	if err != nil {
+		return "", fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return string(text), nil
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v11 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
+	v12 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -1720,6 +1721,98 @@ func (x *GetLimitsResponse) GetUsages() []*v11.LimitUsage {
 	return nil
 }
 
+// GetReceiptRequest is the request of GetReceipt.
+type GetReceiptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction's id.
+	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptRequest) Reset() {
+	*x = GetReceiptRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptRequest) ProtoMessage() {}
+
+func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
+func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetReceiptRequest) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+// GetReceiptResponse is the response of GetReceipt.
+type GetReceiptResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receipt.
+	Receipt       *v12.Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptResponse) Reset() {
+	*x = GetReceiptResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptResponse) ProtoMessage() {}
+
+func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptResponse.ProtoReflect.Descriptor instead.
+func (*GetReceiptResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetReceiptResponse) GetReceipt() *v12.Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 // Snapshot is the state from which the changes count.
 type WatchWalletResponse_Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1731,7 +1824,7 @@ type WatchWalletResponse_Snapshot struct {
 
 func (x *WatchWalletResponse_Snapshot) Reset() {
 	*x = WatchWalletResponse_Snapshot{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1836,7 @@ func (x *WatchWalletResponse_Snapshot) String() string {
 func (*WatchWalletResponse_Snapshot) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[30]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1871,7 @@ type WatchWalletResponse_Change struct {
 
 func (x *WatchWalletResponse_Change) Reset() {
 	*x = WatchWalletResponse_Change{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1883,7 @@ func (x *WatchWalletResponse_Change) String() string {
 func (*WatchWalletResponse_Change) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[31]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1917,7 @@ type WatchWalletResponse_HoldChange struct {
 
 func (x *WatchWalletResponse_HoldChange) Reset() {
 	*x = WatchWalletResponse_HoldChange{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1929,7 @@ func (x *WatchWalletResponse_HoldChange) String() string {
 func (*WatchWalletResponse_HoldChange) ProtoMessage() {}
 
 func (x *WatchWalletResponse_HoldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +1963,7 @@ type WatchWalletResponse_Heartbeat struct {
 
 func (x *WatchWalletResponse_Heartbeat) Reset() {
 	*x = WatchWalletResponse_Heartbeat{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1975,7 @@ func (x *WatchWalletResponse_Heartbeat) String() string {
 func (*WatchWalletResponse_Heartbeat) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2002,7 @@ var File_tillbook_wallet_v1_wallet_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"\x12\n" +
+	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"\x12\n" +
 	"\x10GetWalletRequest\"L\n" +
 	"\x11GetWalletResponse\x127\n" +
 	"\bbalances\x18\x01 \x03(\v2\x1b.tillbook.wallet.v1.BalanceR\bbalances\"^\n" +
@@ -2018,7 +2111,11 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\x05asset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\fR\x05asset\"^\n" +
 	"\x11GetLimitsResponse\x12\x12\n" +
 	"\x04tier\x18\x01 \x01(\x05R\x04tier\x125\n" +
-	"\x06usages\x18\x02 \x03(\v2\x1d.tillbook.limit.v1.LimitUsageR\x06usages2\xa6\r\n" +
+	"\x06usages\x18\x02 \x03(\v2\x1d.tillbook.limit.v1.LimitUsageR\x06usages\"U\n" +
+	"\x11GetReceiptRequest\x12@\n" +
+	"\x0etransaction_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\"I\n" +
+	"\x12GetReceiptResponse\x123\n" +
+	"\areceipt\x18\x01 \x01(\v2\x19.tillbook.seal.v1.ReceiptR\areceipt2\x88\x0e\n" +
 	"\rWalletService\x12]\n" +
 	"\tGetWallet\x12$.tillbook.wallet.v1.GetWalletRequest\x1a%.tillbook.wallet.v1.GetWalletResponse\"\x03\x90\x02\x01\x12r\n" +
 	"\x10ResolveRecipient\x12+.tillbook.wallet.v1.ResolveRecipientRequest\x1a,.tillbook.wallet.v1.ResolveRecipientResponse\"\x03\x90\x02\x01\x12Z\n" +
@@ -2034,7 +2131,9 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\x11GetPaymentRequest\x12,.tillbook.wallet.v1.GetPaymentRequestRequest\x1a-.tillbook.wallet.v1.GetPaymentRequestResponse\"\x03\x90\x02\x01\x12{\n" +
 	"\x13ListPaymentRequests\x12..tillbook.wallet.v1.ListPaymentRequestsRequest\x1a/.tillbook.wallet.v1.ListPaymentRequestsResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\tListHolds\x12$.tillbook.wallet.v1.ListHoldsRequest\x1a%.tillbook.wallet.v1.ListHoldsResponse\"\x03\x90\x02\x01\x12]\n" +
-	"\tGetLimits\x12$.tillbook.wallet.v1.GetLimitsRequest\x1a%.tillbook.wallet.v1.GetLimitsResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
+	"\tGetLimits\x12$.tillbook.wallet.v1.GetLimitsRequest\x1a%.tillbook.wallet.v1.GetLimitsResponse\"\x03\x90\x02\x01\x12`\n" +
+	"\n" +
+	"GetReceipt\x12%.tillbook.wallet.v1.GetReceiptRequest\x1a&.tillbook.wallet.v1.GetReceiptResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
 	"\x16com.tillbook.wallet.v1B\x12WalletServiceProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/wallet/v1;walletv1\xa2\x02\x03TWX\xaa\x02\x12Tillbook.Wallet.V1\xca\x02\x12Tillbook\\Wallet\\V1\xe2\x02\x1eTillbook\\Wallet\\V1\\GPBMetadata\xea\x02\x14Tillbook::Wallet::V1b\x06proto3"
 
 var (
@@ -2049,7 +2148,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP() []byte {
 	return file_tillbook_wallet_v1_wallet_service_proto_rawDescData
 }
 
-var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*GetWalletRequest)(nil),               // 0: tillbook.wallet.v1.GetWalletRequest
 	(*GetWalletResponse)(nil),              // 1: tillbook.wallet.v1.GetWalletResponse
@@ -2081,91 +2180,97 @@ var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*ListHoldsResponse)(nil),              // 27: tillbook.wallet.v1.ListHoldsResponse
 	(*GetLimitsRequest)(nil),               // 28: tillbook.wallet.v1.GetLimitsRequest
 	(*GetLimitsResponse)(nil),              // 29: tillbook.wallet.v1.GetLimitsResponse
-	(*WatchWalletResponse_Snapshot)(nil),   // 30: tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	(*WatchWalletResponse_Change)(nil),     // 31: tillbook.wallet.v1.WatchWalletResponse.Change
-	(*WatchWalletResponse_HoldChange)(nil), // 32: tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	(*WatchWalletResponse_Heartbeat)(nil),  // 33: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	(*Balance)(nil),                        // 34: tillbook.wallet.v1.Balance
-	(*Recipient)(nil),                      // 35: tillbook.wallet.v1.Recipient
-	(*v1.Money)(nil),                       // 36: tillbook.money.v1.Money
-	(*Transaction)(nil),                    // 37: tillbook.wallet.v1.Transaction
-	(TransactionKind)(0),                   // 38: tillbook.wallet.v1.TransactionKind
-	(*timestamppb.Timestamp)(nil),          // 39: google.protobuf.Timestamp
-	(*PaymentRequest)(nil),                 // 40: tillbook.wallet.v1.PaymentRequest
-	(PaymentRequestState)(0),               // 41: tillbook.wallet.v1.PaymentRequestState
-	(HoldState)(0),                         // 42: tillbook.wallet.v1.HoldState
-	(*Hold)(nil),                           // 43: tillbook.wallet.v1.Hold
-	(*v11.LimitUsage)(nil),                 // 44: tillbook.limit.v1.LimitUsage
+	(*GetReceiptRequest)(nil),              // 30: tillbook.wallet.v1.GetReceiptRequest
+	(*GetReceiptResponse)(nil),             // 31: tillbook.wallet.v1.GetReceiptResponse
+	(*WatchWalletResponse_Snapshot)(nil),   // 32: tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	(*WatchWalletResponse_Change)(nil),     // 33: tillbook.wallet.v1.WatchWalletResponse.Change
+	(*WatchWalletResponse_HoldChange)(nil), // 34: tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	(*WatchWalletResponse_Heartbeat)(nil),  // 35: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	(*Balance)(nil),                        // 36: tillbook.wallet.v1.Balance
+	(*Recipient)(nil),                      // 37: tillbook.wallet.v1.Recipient
+	(*v1.Money)(nil),                       // 38: tillbook.money.v1.Money
+	(*Transaction)(nil),                    // 39: tillbook.wallet.v1.Transaction
+	(TransactionKind)(0),                   // 40: tillbook.wallet.v1.TransactionKind
+	(*timestamppb.Timestamp)(nil),          // 41: google.protobuf.Timestamp
+	(*PaymentRequest)(nil),                 // 42: tillbook.wallet.v1.PaymentRequest
+	(PaymentRequestState)(0),               // 43: tillbook.wallet.v1.PaymentRequestState
+	(HoldState)(0),                         // 44: tillbook.wallet.v1.HoldState
+	(*Hold)(nil),                           // 45: tillbook.wallet.v1.Hold
+	(*v11.LimitUsage)(nil),                 // 46: tillbook.limit.v1.LimitUsage
+	(*v12.Receipt)(nil),                    // 47: tillbook.seal.v1.Receipt
 }
 var file_tillbook_wallet_v1_wallet_service_proto_depIdxs = []int32{
-	34, // 0: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
-	35, // 1: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	35, // 2: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	36, // 3: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
-	37, // 4: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	37, // 5: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	38, // 6: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
-	39, // 7: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	39, // 8: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	37, // 9: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
-	30, // 10: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	31, // 11: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
-	33, // 12: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	32, // 13: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	36, // 14: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
-	37, // 15: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	35, // 16: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
-	36, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
-	39, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 19: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	37, // 20: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	40, // 21: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	40, // 22: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	40, // 23: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	41, // 24: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
-	40, // 25: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
-	42, // 26: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
-	43, // 27: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
-	44, // 28: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
-	34, // 29: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
-	37, // 30: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
-	34, // 31: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
-	39, // 32: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	0,  // 33: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
-	2,  // 34: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
-	4,  // 35: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
-	6,  // 36: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
-	8,  // 37: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
-	10, // 38: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
-	12, // 39: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
-	14, // 40: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
-	16, // 41: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
-	18, // 42: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
-	20, // 43: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
-	22, // 44: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
-	24, // 45: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
-	26, // 46: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
-	28, // 47: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
-	1,  // 48: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
-	3,  // 49: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
-	5,  // 50: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
-	7,  // 51: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
-	9,  // 52: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
-	11, // 53: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
-	13, // 54: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
-	15, // 55: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
-	17, // 56: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
-	19, // 57: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
-	21, // 58: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
-	23, // 59: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
-	25, // 60: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
-	27, // 61: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
-	29, // 62: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
-	48, // [48:63] is the sub-list for method output_type
-	33, // [33:48] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	36, // 0: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
+	37, // 1: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	37, // 2: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	38, // 3: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
+	39, // 4: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	39, // 5: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	40, // 6: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
+	41, // 7: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	41, // 8: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	39, // 9: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
+	32, // 10: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	33, // 11: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
+	35, // 12: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	34, // 13: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	38, // 14: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	39, // 15: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	37, // 16: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
+	38, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
+	41, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
+	42, // 19: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	39, // 20: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	42, // 21: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	42, // 22: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	42, // 23: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	43, // 24: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
+	42, // 25: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
+	44, // 26: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
+	45, // 27: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
+	46, // 28: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
+	47, // 29: tillbook.wallet.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
+	36, // 30: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
+	39, // 31: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
+	36, // 32: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
+	41, // 33: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	0,  // 34: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
+	2,  // 35: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
+	4,  // 36: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
+	6,  // 37: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
+	8,  // 38: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
+	10, // 39: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
+	12, // 40: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
+	14, // 41: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
+	16, // 42: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
+	18, // 43: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
+	20, // 44: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
+	22, // 45: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
+	24, // 46: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
+	26, // 47: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
+	28, // 48: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
+	30, // 49: tillbook.wallet.v1.WalletService.GetReceipt:input_type -> tillbook.wallet.v1.GetReceiptRequest
+	1,  // 50: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
+	3,  // 51: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
+	5,  // 52: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
+	7,  // 53: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
+	9,  // 54: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
+	11, // 55: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
+	13, // 56: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
+	15, // 57: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
+	17, // 58: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
+	19, // 59: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
+	21, // 60: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
+	23, // 61: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
+	25, // 62: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
+	27, // 63: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
+	29, // 64: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
+	31, // 65: tillbook.wallet.v1.WalletService.GetReceipt:output_type -> tillbook.wallet.v1.GetReceiptResponse
+	50, // [50:66] is the sub-list for method output_type
+	34, // [34:50] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_wallet_v1_wallet_service_proto_init() }
@@ -2186,7 +2291,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_wallet_v1_wallet_service_proto_rawDesc), len(file_tillbook_wallet_v1_wallet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -69,6 +69,8 @@ const (
 	LedgerServiceImportTransactionsProcedure = "/tillbook.ledger.v1.LedgerService/ImportTransactions"
 	// LedgerServiceGetImportProcedure is the procedure name of the LedgerService's GetImport RPC.
 	LedgerServiceGetImportProcedure = "/tillbook.ledger.v1.LedgerService/GetImport"
+	// LedgerServiceGetReceiptProcedure is the procedure name of the LedgerService's GetReceipt RPC.
+	LedgerServiceGetReceiptProcedure = "/tillbook.ledger.v1.LedgerService/GetReceipt"
 )
 
 var (
@@ -222,6 +224,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	ledgerServiceGetReceiptSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("GetReceipt"),
+			Procedure:        LedgerServiceGetReceiptProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // LedgerServiceClient is a client for the tillbook.ledger.v1.LedgerService service.
@@ -338,6 +348,12 @@ type LedgerServiceClient interface {
 	ImportTransactions(context.Context) (LedgerServiceImportTransactionsClientStream, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
+	// GetReceipt returns the proof that a transaction is sealed, which anyone
+	// can check with the log's public key. A transaction is sealed within a second or
+	// so; the call waits a little for it.
+	//
+	// Fails with NOT_FOUND or NOT_SEALED_YET.
+	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 }
 
 // NewLedgerServiceClient constructs a client for the tillbook.ledger.v1.LedgerService service.
@@ -490,6 +506,12 @@ type LedgerServiceHandler interface {
 	ImportTransactions(context.Context, LedgerServiceImportTransactionsServerStream) (*v1.ImportTransactionsResponse, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
+	// GetReceipt returns the proof that a transaction is sealed, which anyone
+	// can check with the log's public key. A transaction is sealed within a second or
+	// so; the call waits a little for it.
+	//
+	// Fails with NOT_FOUND or NOT_SEALED_YET.
+	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 }
 
 // RegisterLedgerServiceHandler registers svc as the tillbook.ledger.v1.LedgerService implementation
@@ -516,6 +538,7 @@ func RegisterLedgerServiceHandler(server *connect.Server, svc LedgerServiceHandl
 		connect.Method{Spec: ledgerServicePostTransactionsSpec(), Handler: adapter.postTransactions},
 		connect.Method{Spec: ledgerServiceImportTransactionsSpec(), Handler: adapter.importTransactions},
 		connect.Method{Spec: ledgerServiceGetImportSpec(), Handler: adapter.getImport},
+		connect.Method{Spec: ledgerServiceGetReceiptSpec(), Handler: adapter.getReceipt},
 	)
 }
 
@@ -611,6 +634,10 @@ func (UnimplementedLedgerServiceHandler) ImportTransactions(context.Context, Led
 
 func (UnimplementedLedgerServiceHandler) GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetImport is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetReceipt is not implemented")
 }
 
 type ledgerServiceClient struct {
@@ -764,6 +791,14 @@ func (c *ledgerServiceClient) ImportTransactions(ctx context.Context) (LedgerSer
 func (c *ledgerServiceClient) GetImport(ctx context.Context, req *v1.GetImportRequest) (*v1.GetImportResponse, error) {
 	var res v1.GetImportResponse
 	if err := c.client.CallUnary(ctx, ledgerServiceGetImportSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerServiceClient) GetReceipt(ctx context.Context, req *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
+	var res v1.GetReceiptResponse
+	if err := c.client.CallUnary(ctx, ledgerServiceGetReceiptSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -989,6 +1024,18 @@ func (h ledgerServiceHandler) getImport(ctx context.Context, _ connect.Spec, str
 		return err
 	}
 	res, err := h.svc.GetImport(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) getReceipt(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetReceiptRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetReceipt(ctx, &req)
 	if err != nil {
 		return err
 	}

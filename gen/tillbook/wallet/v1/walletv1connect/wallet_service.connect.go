@@ -64,6 +64,8 @@ const (
 	WalletServiceListHoldsProcedure = "/tillbook.wallet.v1.WalletService/ListHolds"
 	// WalletServiceGetLimitsProcedure is the procedure name of the WalletService's GetLimits RPC.
 	WalletServiceGetLimitsProcedure = "/tillbook.wallet.v1.WalletService/GetLimits"
+	// WalletServiceGetReceiptProcedure is the procedure name of the WalletService's GetReceipt RPC.
+	WalletServiceGetReceiptProcedure = "/tillbook.wallet.v1.WalletService/GetReceipt"
 )
 
 var (
@@ -186,6 +188,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	walletServiceGetReceiptSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("GetReceipt"),
+			Procedure:        WalletServiceGetReceiptProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // WalletServiceClient is a client for the tillbook.wallet.v1.WalletService service.
@@ -273,6 +283,12 @@ type WalletServiceClient interface {
 	//
 	// Fails with ASSET_NOT_FOUND.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
+	// GetReceipt returns the proof that one of the user's transactions is sealed, which anyone
+	// can check with the log's public key. A transaction is sealed within a second or
+	// so; the call waits a little for it.
+	//
+	// Fails with NOT_FOUND or NOT_SEALED_YET.
+	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 }
 
 // NewWalletServiceClient constructs a client for the tillbook.wallet.v1.WalletService service.
@@ -387,6 +403,12 @@ type WalletServiceHandler interface {
 	//
 	// Fails with ASSET_NOT_FOUND.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
+	// GetReceipt returns the proof that one of the user's transactions is sealed, which anyone
+	// can check with the log's public key. A transaction is sealed within a second or
+	// so; the call waits a little for it.
+	//
+	// Fails with NOT_FOUND or NOT_SEALED_YET.
+	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 }
 
 // RegisterWalletServiceHandler registers svc as the tillbook.wallet.v1.WalletService implementation
@@ -409,6 +431,7 @@ func RegisterWalletServiceHandler(server *connect.Server, svc WalletServiceHandl
 		connect.Method{Spec: walletServiceListPaymentRequestsSpec(), Handler: adapter.listPaymentRequests},
 		connect.Method{Spec: walletServiceListHoldsSpec(), Handler: adapter.listHolds},
 		connect.Method{Spec: walletServiceGetLimitsSpec(), Handler: adapter.getLimits},
+		connect.Method{Spec: walletServiceGetReceiptSpec(), Handler: adapter.getReceipt},
 	)
 }
 
@@ -489,6 +512,10 @@ func (UnimplementedWalletServiceHandler) ListHolds(context.Context, *v1.ListHold
 
 func (UnimplementedWalletServiceHandler) GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetLimits is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetReceipt is not implemented")
 }
 
 type walletServiceClient struct {
@@ -610,6 +637,14 @@ func (c *walletServiceClient) ListHolds(ctx context.Context, req *v1.ListHoldsRe
 func (c *walletServiceClient) GetLimits(ctx context.Context, req *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error) {
 	var res v1.GetLimitsResponse
 	if err := c.client.CallUnary(ctx, walletServiceGetLimitsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) GetReceipt(ctx context.Context, req *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
+	var res v1.GetReceiptResponse
+	if err := c.client.CallUnary(ctx, walletServiceGetReceiptSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -787,6 +822,18 @@ func (h walletServiceHandler) getLimits(ctx context.Context, _ connect.Spec, str
 		return err
 	}
 	res, err := h.svc.GetLimits(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) getReceipt(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetReceiptRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetReceipt(ctx, &req)
 	if err != nil {
 		return err
 	}

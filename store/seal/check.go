@@ -1,0 +1,336 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tillbook/tillbook/store/id"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// CheckOptions tunes Check. The zero value works.
+type CheckOptions struct {
+	// VerifierKey is the log's public key. If it is empty, the database's own word
+	// is taken for it, which proves less.
+	VerifierKey string
+	// Checkpoint is one that was kept outside: the log must begin with it.
+	Checkpoint string
+}
+
+// Check proves, from the rows and within the transaction that it is given, that
+// they are what was sealed:
+//
+//   - log_leaf: a row is not what was sealed, or is gone;
+//   - log_unsealed: a row is there that no commit announced;
+//   - log_tile: a hash of the tree doesn't follow from those below it;
+//   - log_root: the head, or the signed checkpoint, is not that of the tree;
+//   - log_gap: a commit was passed over;
+//   - log_checkpoint: the log doesn't begin with the checkpoint that was given.
+//
+// What was committed a moment ago and isn't sealed yet is no problem.
+func Check(o CheckOptions) ledger.Check {
+	return func(ctx context.Context, tx pgx.Tx, problem func(ledger.Problem) bool) error {
+		c := &checker{ctx: ctx, tx: tx, options: o, problem: problem}
+		for _, step := range []func() error{c.leaves, c.head, c.announced, c.outside} {
+			if err := step(); err != nil || c.full {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+type checker struct {
+	ctx     context.Context
+	tx      pgx.Tx
+	options CheckOptions
+	problem func(ledger.Problem) bool
+	full    bool // enough problems were found
+	tree    edge
+}
+
+func (c *checker) report(rule, subject, format string, args ...any) {
+	if !c.full {
+		c.full = !c.problem(ledger.Problem{Rule: rule, Subject: subject, Detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+// chunkBatches is how many batches are read at a time.
+const chunkBatches = 500
+
+// leaves rebuilds the tree, batch by batch, from the rows.
+func (c *checker) leaves() error {
+	c.tree.full = func(id tileID, hashes []tlog.Hash) { c.compare(id, hashes) }
+	next := int64(0)
+	for !c.full {
+		rows, err := c.tx.Query(c.ctx, `
+SELECT first_leaf, count, kind, first_id, last_id FROM log_batches WHERE first_leaf >= $1 ORDER BY first_leaf LIMIT $2`, next, chunkBatches)
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		type sealed struct {
+			First       int64
+			Count       int
+			Kind        int16
+			FirstID, ID uuid.UUID
+		}
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealed])
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		if len(list) == 0 {
+			break
+		}
+		for _, s := range list {
+			if s.First != c.tree.size {
+				c.report("log_gap", "leaf "+strconv.FormatInt(c.tree.size, 10), "is missing: what follows begins with leaf %d", s.First)
+				c.full = true
+				return nil
+			}
+			if err := c.batch(batch{kind: s.Kind, first: s.FirstID, last: s.ID, count: s.Count}); err != nil {
+				return err
+			}
+		}
+		next = c.tree.size
+	}
+	c.tree.partial(func(id tileID, hashes []tlog.Hash) { c.compare(id, hashes) })
+	return nil
+}
+
+// batch checks the leaves of one commit. The tree is built on with what was sealed,
+// so that one wrong row isn't every tile's fault.
+func (c *checker) batch(b batch) error {
+	list, err := records(c.ctx, c.tx, b.kind, b.first, b.last)
+	if err != nil {
+		return err
+	}
+	sealed, err := c.sealed(c.tree.size, b.count)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for i := range b.count {
+		want := plus(b.first, int64(i))
+		subject := subjectOf(b.kind, want)
+		if at >= len(list) || list[at].id != want {
+			c.report("log_leaf", subject, "was sealed as leaf %d, but is gone", c.tree.size)
+			c.tree.append(sealed[i])
+			continue
+		}
+		r := &list[at]
+		at++
+		switch hash := tlog.RecordHash(r.leaf); {
+		case r.problem != nil:
+			c.report("log_leaf", subject, "is not what was sealed as leaf %d: %v", c.tree.size, r.problem)
+		case hash != sealed[i]:
+			c.report("log_leaf", subject, "is not what was sealed as leaf %d", c.tree.size)
+		}
+		c.tree.append(sealed[i])
+	}
+	return nil
+}
+
+// sealed returns the hashes of leaves as the tiles have them.
+func (c *checker) sealed(first int64, n int) ([]tlog.Hash, error) {
+	var ids []tileID
+	for index := first / tileWidth; index <= (first+int64(n)-1)/tileWidth; index++ {
+		ids = append(ids, tileID{0, index})
+	}
+	tiles, err := loadTiles(c.ctx, c.tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]tlog.Hash, n)
+	for i := range hashes {
+		leaf := first + int64(i)
+		tile := tiles[tileID{0, leaf / tileWidth}]
+		if int(leaf%tileWidth) >= len(tile) {
+			c.report("log_tile", fmt.Sprintf("tile 0/%d", leaf/tileWidth), "lacks leaf %d", leaf)
+			continue
+		}
+		hashes[i] = tile[leaf%tileWidth]
+	}
+	return hashes, nil
+}
+
+// compare compares a tile with what it should be. Leaves were compared before.
+func (c *checker) compare(id tileID, hashes []tlog.Hash) {
+	if id.level == 0 || c.full {
+		return
+	}
+	tiles, err := loadTiles(c.ctx, c.tx, []tileID{id})
+	stored := tiles[id]
+	if err != nil || len(stored) < len(hashes) || !bytes.Equal(join(stored[:len(hashes)]), join(hashes)) {
+		c.report("log_tile", fmt.Sprintf("tile %d/%d", id.level, id.index), "doesn't follow from the tiles below it")
+	}
+}
+
+func subjectOf(kind int16, which uuid.UUID) string {
+	if kind == kindAudit {
+		return "audit record " + id.Format(id.Audit, which)
+	}
+	return "transaction " + which.String()
+}
+
+// head compares the tree with the head and the head with the signature.
+func (c *checker) head() error {
+	var size int64
+	var root []byte
+	var checkpoint string
+	err := c.tx.QueryRow(c.ctx, `SELECT size, root, checkpoint FROM log_head`).Scan(&size, &root, &checkpoint)
+	if err != nil {
+		return fmt.Errorf("reading the log's head: %w", err)
+	}
+	computed := c.tree.root()
+	if size != c.tree.size || !bytes.Equal(root, computed[:]) {
+		c.report("log_root", "the log's head", "says size %d and root %x, the rows make size %d and root %s", size, root, c.tree.size, computed)
+	}
+	if checkpoint == "" && size == 0 {
+		return nil
+	}
+	verifier, err := c.verifier()
+	if err != nil {
+		return err
+	}
+	signedSize, signedRoot, err := openCheckpoint(checkpoint, verifier)
+	if err != nil {
+		c.report("log_root", "the signed checkpoint", "%v", err)
+	} else if signedSize != c.tree.size || signedRoot != computed {
+		c.report("log_root", "the signed checkpoint", "is of size %d and root %s, the rows make size %d and root %s",
+			signedSize, signedRoot, c.tree.size, computed)
+	}
+	return nil
+}
+
+func (c *checker) verifier() (note.Verifier, error) {
+	key := c.options.VerifierKey
+	if key == "" {
+		err := c.tx.QueryRow(c.ctx, `SELECT verifier FROM log_keys ORDER BY create_time, id LIMIT 1`).Scan(&key)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return nil, fmt.Errorf("reading the log's key: %w", err)
+		}
+	}
+	v, err := note.NewVerifier(key)
+	if err != nil {
+		return nil, fmt.Errorf("the log's public key can't be read: %w", err)
+	}
+	return v, nil
+}
+
+var errCheckpoint = errors.New("is not a checkpoint that this key signed")
+
+// openCheckpoint reads a signed checkpoint.
+func openCheckpoint(text string, verifier note.Verifier) (size int64, root tlog.Hash, err error) {
+	opened, err := note.Open([]byte(text), note.VerifierList(verifier))
+	if err != nil {
+		return 0, root, errCheckpoint
+	}
+	lines := strings.Split(opened.Text, "\n")
+	if len(lines) < 4 || lines[0] != verifier.Name() {
+		return 0, root, errCheckpoint
+	}
+	size, err = strconv.ParseInt(lines[1], 10, 64)
+	raw, err2 := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || err2 != nil || size < 0 || copy(root[:], raw) != len(root) || len(raw) != len(root) {
+		return 0, root, errCheckpoint
+	}
+	return size, root, nil
+}
+
+// countUnannounced compares how many rows there are with how many commits have
+// announced; the query that names them takes longer, and is needed only if these
+// differ.
+const countUnannounced = `
+SELECT (SELECT count(*) FROM transactions) - coalesce((SELECT sum((payload ->> 'count')::bigint) FROM events WHERE type = 'ledger.committed'), 0),
+       (SELECT count(*) FROM audit_records) - (SELECT count(*) FROM events WHERE type = 'audit.recorded')`
+
+const selectUnannounced = `
+WITH announced AS (
+    SELECT (payload ->> 'first')::uuid AS first, (payload ->> 'last')::uuid AS last FROM events WHERE type = 'ledger.committed'
+)
+SELECT 1::smallint, t.id FROM transactions t
+ WHERE $1 AND NOT EXISTS (SELECT FROM announced a WHERE t.id BETWEEN a.first AND a.last)
+UNION ALL
+SELECT 2::smallint, r.id FROM audit_records r
+ WHERE $2 AND NOT EXISTS (SELECT FROM events e WHERE e.type = 'audit.recorded' AND e.payload ->> 'id' = r.id::text)`
+
+// selectPassedOver finds commits below the cursor that aren't sealed, and sealed
+// ones whose event is gone.
+const selectPassedOver = `
+SELECT 'event ' || e.id, 'was passed over'
+  FROM events e, log_head h
+ WHERE e.xid < h.cursor AND e.type IN ('ledger.committed', 'audit.recorded')
+   AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)
+UNION ALL
+SELECT 'event ' || b.event_id, 'is gone, but leaf ' || b.first_leaf || ' came from it'
+  FROM log_batches b WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = b.event_id)`
+
+// announced finds rows that no commit announced, and commits that were passed over.
+func (c *checker) announced() error {
+	var transactions, records int64
+	if err := c.tx.QueryRow(c.ctx, countUnannounced).Scan(&transactions, &records); err != nil {
+		return fmt.Errorf("counting what was announced: %w", err)
+	}
+	if transactions > 0 || records > 0 {
+		rows, err := c.tx.Query(c.ctx, selectUnannounced, transactions > 0, records > 0)
+		if err != nil {
+			return fmt.Errorf("finding what was not announced: %w", err)
+		}
+		var kind int16
+		var which uuid.UUID
+		_, err = pgx.ForEachRow(rows, []any{&kind, &which}, func() error {
+			c.report("log_unsealed", subjectOf(kind, which), "is there, but no commit made it")
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("finding what was not announced: %w", err)
+		}
+	}
+	rows, err := c.tx.Query(c.ctx, selectPassedOver)
+	if err != nil {
+		return fmt.Errorf("finding what was passed over: %w", err)
+	}
+	var subject, detail string
+	_, err = pgx.ForEachRow(rows, []any{&subject, &detail}, func() error {
+		c.report("log_gap", subject, "%s", detail)
+		return nil
+	})
+	return err
+}
+
+// outside compares the log with a checkpoint that somebody kept.
+func (c *checker) outside() error {
+	if c.options.Checkpoint == "" {
+		return nil
+	}
+	verifier, err := c.verifier()
+	if err != nil {
+		return err
+	}
+	size, root, err := openCheckpoint(c.options.Checkpoint, verifier)
+	switch {
+	case err != nil:
+		c.report("log_checkpoint", "the checkpoint that was given", "%v", err)
+	case size > c.tree.size:
+		c.report("log_checkpoint", "the log", "had %d leaves when the checkpoint that was given was signed, and has %d", size, c.tree.size)
+	default:
+		then, err := tlog.TreeHash(size, reader(c.ctx, c.tx))
+		if err != nil {
+			return fmt.Errorf("reading the log as it was: %w", err)
+		}
+		if then != root {
+			c.report("log_checkpoint", "the log", "doesn't begin with the %d leaves of the checkpoint that was given", size)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,417 @@
+package seal_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/audit"
+	"github.com/tillbook/tillbook/store/ledger"
+	"github.com/tillbook/tillbook/store/seal"
+	"github.com/tillbook/tillbook/store/storetest"
+)
+
+const usd ledger.AssetID = 7
+
+// town is a database with a ledger, some accounts and the log's key.
+type town struct {
+	t                 *testing.T
+	url               string
+	store             *store.Store
+	books             *ledger.Ledger
+	signer            note.Signer
+	key               string
+	outside, ann, bob ledger.AccountID
+	paid              int
+}
+
+func newTown(t *testing.T) *town {
+	t.Helper()
+	w := &town{t: t, url: storetest.NewDatabase(t)}
+	w.store = storetest.Open(t, store.Config{URL: w.url})
+	w.books = ledger.New(w.store.Pool, ledger.Config{})
+	t.Cleanup(w.books.Close)
+	private, public, err := note.GenerateKey(rand.Reader, "test.example/books")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.signer, err = note.NewSigner(private); err != nil {
+		t.Fatal(err)
+	}
+	w.key = public
+	w.outside = w.open("external/test/USD", true)
+	w.ann, w.bob = w.open("user/usr_1/main/USD", false), w.open("user/usr_2/main/USD", false)
+	w.pay(w.outside, w.ann, 1_000_000, "")
+	return w
+}
+
+func (w *town) open(code string, unbounded bool) ledger.AccountID {
+	w.t.Helper()
+	a, err := w.books.OpenAccount(w.t.Context(), ledger.AccountSpec{Code: code, Asset: usd, Unbounded: unbounded})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *town) pay(from, to ledger.AccountID, amount int64, text string) ledger.Transaction {
+	w.t.Helper()
+	w.paid++
+	r, err := w.books.Commit(w.t.Context(), transfer(fmt.Sprint("pay ", w.paid), from, to, amount, text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.Transaction
+}
+
+func transfer(key string, from, to ledger.AccountID, amount int64, text string) ledger.Command {
+	return ledger.Command{
+		Key: ledger.NewKey("test", key), Fingerprint: ledger.Fingerprint(key), Kind: ledger.KindTransfer,
+		Accounts: []ledger.AccountID{from, to}, Decide: ledger.Transfer(from, to, ledger.NewAmount(amount), text),
+	}
+}
+
+func (w *town) sealer() *seal.Sealer {
+	return seal.New(w.store.Pool, seal.Config{Signer: w.signer, MaxBatches: 7})
+}
+
+// seal seals all there is.
+func (w *town) seal() {
+	w.t.Helper()
+	s := w.sealer()
+	for begin := time.Now(); ; {
+		if _, err := s.Round(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		if w.number(`SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM audit_records) - (SELECT size FROM log_head)`) == 0 {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			w.t.Fatal("a minute of sealing was not enough")
+		}
+	}
+}
+
+func (w *town) number(query string) (n int64) {
+	w.t.Helper()
+	if err := w.store.Pool.QueryRow(w.t.Context(), query).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+func (w *town) check(o seal.CheckOptions) []string {
+	w.t.Helper()
+	if o.VerifierKey == "" {
+		o.VerifierKey = w.key
+	}
+	s := storetest.Open(w.t, store.Config{URL: w.url})
+	report, err := ledger.Verify(w.t.Context(), s.Pool, ledger.VerifyOptions{Beside: []ledger.Check{seal.Check(o)}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var said []string
+	for _, p := range report.Problems {
+		said = append(said, p.Rule+": "+p.Subject+" "+p.Detail)
+	}
+	return said
+}
+
+func (w *town) green() {
+	w.t.Helper()
+	if said := w.check(seal.CheckOptions{}); said != nil {
+		w.t.Fatalf("the books are wrong:\n%s", strings.Join(said, "\n"))
+	}
+}
+
+// asOwner does what a superuser can do, constraints and triggers or not.
+func (w *town) asOwner(statement string, args ...any) {
+	w.t.Helper()
+	conn, err := pgx.Connect(w.t.Context(), w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(w.t.Context(), statement, args...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *town) record(action string) audit.Record {
+	w.t.Helper()
+	r := audit.New(audit.Actor{Kind: audit.Operator, ID: uuid.New()}, action, "user/usr_1", map[string]any{"reason": "a test", "n": 1.50})
+	if err := audit.Insert(w.t.Context(), w.store.Pool, r.From("192.0.2.1", "req-1")); err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func TestEverythingThatCommitsIsSealedOnceAndVerifies(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for i := range 40 {
+		w.pay(w.ann, w.bob, int64(i+1), []string{"", "lunch"}[i%2])
+	}
+	w.record("limit.set")
+	w.green() // nothing is sealed yet
+	w.seal()
+	w.green()
+	w.pay(w.bob, w.ann, 1, "")
+	w.green() // not all is sealed
+}
+
+func TestTheTailIsSealedFromTheRowsWhereACommitLeftNoHashes(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for i := range 10 {
+		w.pay(w.ann, w.bob, int64(i+1), "old")
+	}
+	w.record("tier.set")
+	w.asOwner(`UPDATE events SET leaves = NULL`)
+	w.seal()
+	w.green()
+}
+
+func TestTamperingIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
+	hit := func(w *town) (ledger.Transaction, audit.Record) {
+		w.pay(w.ann, w.bob, 5, "before")
+		victim := w.pay(w.ann, w.bob, 70, "lunch")
+		r := w.record("limit.set")
+		w.pay(w.ann, w.bob, 5, "")
+		w.seal()
+		w.green()
+		return victim, r
+	}
+	for name, c := range map[string]struct {
+		statement string
+		ofRecord  bool
+		rule      string
+	}{
+		"a note is changed":             {`UPDATE transactions SET note = 'dinner' WHERE id = $1`, false, "log_leaf"},
+		"details are added":             {`UPDATE transactions SET details = '{"a": 1}' WHERE id = $1`, false, "log_leaf"},
+		"a time is changed":             {`UPDATE transactions SET create_time = create_time - interval '1 microsecond' WHERE id = $1`, false, "log_leaf"},
+		"a kind is changed":             {`UPDATE transactions SET kind = 2 WHERE id = $1`, false, "log_leaf"},
+		"a key is changed":              {`UPDATE transactions SET key_hash = gen_random_uuid() WHERE id = $1`, false, "log_leaf"},
+		"an amount is changed":          {`UPDATE transactions SET a_amount = -71, b_amount = 71 WHERE id = $1`, false, "log_leaf"},
+		"a transaction is removed":      {`DELETE FROM transactions WHERE id = $1`, false, "log_leaf"},
+		"an audit record is changed":    {`UPDATE audit_records SET action = 'limit.deleted' WHERE id = $1`, true, "log_leaf"},
+		"an audit record's ip is":       {`UPDATE audit_records SET client_ip = '192.0.2.2' WHERE id = $1`, true, "log_leaf"},
+		"an audit record is removed":    {`DELETE FROM audit_records WHERE id = $1`, true, "log_leaf"},
+		"a false commitment takes over": {`UPDATE transactions SET note = NULL, salt = NULL, commitment = sha256('x') WHERE id = $1`, false, "log_leaf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			victim, record := hit(w)
+			which, subject := victim.ID, victim.ID.String()
+			if c.ofRecord {
+				which, subject = record.ID, "audit record"
+			}
+			w.asOwner(c.statement, which)
+			if said := w.check(seal.CheckOptions{}); !says(said, c.rule, subject) {
+				t.Errorf("said:\n%s\nwant %s about %s", strings.Join(said, "\n"), c.rule, subject)
+			}
+		})
+	}
+}
+
+func says(said []string, rule, about string) bool {
+	for _, s := range said {
+		if strings.HasPrefix(s, rule+": ") && strings.Contains(s, about) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestARowThatNoCommitMadeIsFound(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.pay(w.ann, w.bob, 5, "")
+	w.seal()
+	added := uuid.Must(uuid.NewV7())
+	w.asOwner(`
+INSERT INTO transactions (id, key_hash, create_time, kind, fingerprint, a_account, a_version, a_amount, a_balance, b_account, b_version, b_amount, b_balance)
+SELECT $1, gen_random_uuid(), now(), 1, sha256('x'), a.id, a.version + 1, -9, a.balance - 9, b.id, b.version + 1, 9, b.balance + 9
+  FROM accounts a, accounts b WHERE a.code = 'user/usr_1/main/USD' AND b.code = 'user/usr_2/main/USD'`, added)
+	w.asOwner(`UPDATE accounts SET balance = balance - 9, version = version + 1, last_time = now() WHERE code = 'user/usr_1/main/USD'`)
+	w.asOwner(`UPDATE accounts SET balance = balance + 9, version = version + 1, last_time = now() WHERE code = 'user/usr_2/main/USD'`)
+	w.asOwner(`UPDATE accounts SET last_time = (SELECT max(create_time) FROM transactions) WHERE code LIKE 'user/%'`)
+	if said := w.check(seal.CheckOptions{}); !says(said, "log_unsealed", added.String()) {
+		t.Errorf("said:\n%s", strings.Join(said, "\n"))
+	}
+	ghost := uuid.Must(uuid.NewV7())
+	w.asOwner(`INSERT INTO audit_records (id, create_time, actor_kind, action, subject, salt) VALUES ($1, now(), 'system', 'x', '', gen_random_uuid())`, ghost)
+	if said := w.check(seal.CheckOptions{}); !says(said, "log_unsealed", "audit record") {
+		t.Errorf("said:\n%s", strings.Join(said, "\n"))
+	}
+}
+
+func TestATamperedLogIsFound(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ statement, rule string }{
+		"a leaf's hash":         {`UPDATE log_tiles SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0 AND index = 0`, "log_leaf"},
+		"a hash above":          {`UPDATE log_tiles SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 1`, "log_tile"},
+		"the root":              {`UPDATE log_head SET root = sha256('x')`, "log_root"},
+		"the checkpoint":        {`UPDATE log_head SET checkpoint = replace(checkpoint, E'\n', E'\n1')`, "log_root"},
+		"a batch":               {`DELETE FROM log_batches WHERE first_leaf = (SELECT min(first_leaf) FROM log_batches WHERE first_leaf > 0)`, "log_gap"},
+		"an event that is gone": {`DELETE FROM events WHERE id = (SELECT max(event_id) FROM log_batches)`, "log_gap"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			w.many(300)
+			w.seal()
+			w.green()
+			w.asOwner(c.statement)
+			if said := w.check(seal.CheckOptions{}); !says(said, c.rule, "") {
+				t.Errorf("said:\n%s\nwant %s", strings.Join(said, "\n"), c.rule)
+			}
+		})
+	}
+}
+
+// many pays many times at once.
+func (w *town) many(n int) {
+	w.t.Helper()
+	var work sync.WaitGroup
+	for i := range n {
+		work.Go(func() {
+			_, err := w.books.Commit(context.Background(), transfer(fmt.Sprint("many ", w.paid, i), w.ann, w.bob, 1, ""))
+			if err != nil {
+				w.t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	w.paid += n
+}
+
+func TestALogThatWasCutShortIsFoundByACheckpointKeptOutside(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.many(20)
+	w.seal()
+	log := seal.NewLog(w.store.Pool)
+	old, _, err := log.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.many(20)
+	w.seal()
+	kept, _, err := log.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []string{old, kept} {
+		if said := w.check(seal.CheckOptions{Checkpoint: c}); said != nil {
+			t.Errorf("a checkpoint of this log: %s", said)
+		}
+	}
+	// Who can sign could rewrite the log, but not what others have kept.
+	w.asOwner(`TRUNCATE log_batches, log_tiles`)
+	w.asOwner(`UPDATE log_head SET size = 0, cursor = 0, root = sha256(''), checkpoint = ''`)
+	w.asOwner(`UPDATE transactions SET note = 'never happened like this', salt = gen_random_uuid() WHERE kind = 1`)
+	w.asOwner(`UPDATE events SET leaves = NULL`)
+	w.seal()
+	w.green()
+	if said := w.check(seal.CheckOptions{Checkpoint: kept}); !says(said, "log_checkpoint", "doesn't begin") {
+		t.Errorf("said: %s", said)
+	}
+}
+
+func TestReplicasThatSealAtOnceLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var sealers sync.WaitGroup
+	for range 3 {
+		s := storetest.Open(t, store.Config{URL: w.url})
+		one := seal.New(s.Pool, seal.Config{Signer: w.signer, Interval: time.Millisecond, MaxBatches: 3})
+		sealers.Go(func() { one.Run(ctx) })
+	}
+	for range 10 {
+		w.many(60)
+		w.record("while sealing")
+	}
+	// A sealer that is killed in the middle leaves nothing half done.
+	w.asOwner(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%log_head%' AND datname = current_database() AND pid <> pg_backend_pid()`)
+	w.many(60)
+	w.seal()
+	stop()
+	sealers.Wait()
+	w.green()
+}
+
+func TestACommitThatComesLateIsNotSkipped(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.seal()
+	// It has its transaction number before the others, and commits after them.
+	late, err := w.store.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Rollback(context.Background()) //nolint:errcheck // committed below
+	r := audit.New(audit.Actor{Kind: audit.System}, "late", "", nil)
+	if err := audit.Insert(t.Context(), late, r); err != nil {
+		t.Fatal(err)
+	}
+	w.many(5)
+	s := w.sealer()
+	for range 3 {
+		if _, err := s.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := w.number(`SELECT size FROM log_head`)
+	if before != 1 {
+		t.Errorf("%d leaves are sealed while an older transaction is open, want 1", before)
+	}
+	if s.Stats().Lag <= 0 {
+		t.Error("the lag isn't noticed")
+	}
+	if err := late.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.seal()
+	w.green()
+}
+
+func TestAnErasedTextLeavesReceiptAndLogStanding(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	paid := w.pay(w.ann, w.bob, 5, "something personal")
+	w.seal()
+	log := seal.NewLog(w.store.Pool)
+	before, err := log.Receipt(t.Context(), paid.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commitment, err := before.Opening.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.store.Pool.Exec(t.Context(), `SELECT erase_transaction_texts(ARRAY[$1::uuid], ARRAY[$2::bytea])`, paid.ID, commitment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := log.Receipt(t.Context(), paid.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(after.Leaf) != string(before.Leaf) || after.Opening != nil {
+		t.Errorf("the receipt changed: %q, %v", after.Leaf, after.Opening)
+	}
+	w.green()
+}

@@ -1,0 +1,263 @@
+package seal
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Config tunes a Sealer. Signer is needed; everything else has a default.
+type Config struct {
+	// Signer signs checkpoints. Its name is the log's.
+	Signer note.Signer
+	// Interval is how often the sealer looks for commits. Default 100 ms.
+	Interval time.Duration
+	// MaxBatches is how many commits a round seals at the most. Default 500.
+	MaxBatches int
+	// Logger gets what an operator should know. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Stats say where the log stands, as this replica last saw it.
+type Stats struct {
+	Size   int64         // leaves in the log
+	Lag    time.Duration // the age of the oldest commit that isn't sealed
+	Sealed int64         // leaves that this replica sealed
+	Failed int64         // rounds that failed
+}
+
+// Sealer seals what commits. It is safe to have one on each replica.
+type Sealer struct {
+	pool  *pgxpool.Pool
+	cfg   Config
+	size  atomic.Int64
+	lag   atomic.Int64
+	count atomic.Int64
+	fails atomic.Int64
+}
+
+// New returns a sealer on a database. It does nothing until Run.
+func New(pool *pgxpool.Pool, cfg Config) *Sealer {
+	if cfg.Interval <= 0 {
+		cfg.Interval = 100 * time.Millisecond
+	}
+	if cfg.MaxBatches <= 0 {
+		cfg.MaxBatches = 500
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Sealer{pool: pool, cfg: cfg}
+}
+
+// Stats returns what the sealer has seen.
+func (s *Sealer) Stats() Stats {
+	return Stats{Size: s.size.Load(), Lag: time.Duration(s.lag.Load()), Sealed: s.count.Load(), Failed: s.fails.Load()}
+}
+
+// roundTimeout bounds a round, should its connection fall silent.
+const roundTimeout = 30 * time.Second
+
+// Run seals until ctx ends.
+func (s *Sealer) Run(ctx context.Context) {
+	failures := 0
+	for {
+		more, err := s.Round(ctx)
+		pause := s.cfg.Interval/2 + rand.N(s.cfg.Interval)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failures++
+			s.fails.Add(1)
+			s.cfg.Logger.Warn("sealing failed; trying again", "error", err)
+			pause += min(time.Duration(failures)*s.cfg.Interval, 5*time.Second)
+		case more:
+			failures, pause = 0, 0
+		default:
+			failures = 0
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Round seals what can be sealed, up to a bound, and tells whether there is more.
+// If another replica is sealing it does nothing.
+func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// READ COMMITTED: what is read after the head's lock was won is as new.
+		var size, cursor int64
+		err := tx.QueryRow(ctx, `SELECT size, cursor FROM log_head FOR UPDATE SKIP LOCKED`).Scan(&size, &cursor)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the log's head: %w", err)
+		}
+		s.size.Store(size)
+		batches, oldest, err := s.unsealed(ctx, tx, cursor)
+		if err != nil {
+			return err
+		}
+		s.noteLag(oldest)
+		if len(batches) == 0 {
+			return nil
+		}
+		more = len(batches) == s.cfg.MaxBatches
+		return s.seal(ctx, tx, size, cursor, batches)
+	})
+	return more, err
+}
+
+func (s *Sealer) noteLag(oldest time.Time) {
+	lag := time.Duration(0)
+	if !oldest.IsZero() {
+		lag = max(0, time.Since(oldest))
+	}
+	s.lag.Store(int64(lag))
+}
+
+// selectUnsealed lists the commits that aren't sealed, in the order of their
+// events, and of each whether all commits with lower numbers have ended.
+const selectUnsealed = `
+SELECT e.id, CASE e.type WHEN 'ledger.committed' THEN 1 ELSE 2 END::smallint,
+       coalesce(e.payload ->> 'first', e.payload ->> 'id')::uuid, coalesce(e.payload ->> 'last', e.payload ->> 'id')::uuid,
+       coalesce((e.payload ->> 'count')::int, 1), e.create_time, e.leaves, e.xid < h.xmin
+  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) h, events e
+ WHERE e.xid >= $1 AND e.type IN ('ledger.committed', 'audit.recorded')
+   AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)
+ ORDER BY e.id
+ LIMIT $2`
+
+// unsealed returns the commits that can be sealed now, in order, and the time of
+// the oldest that isn't sealed.
+func (s *Sealer) unsealed(ctx context.Context, tx pgx.Tx, cursor int64) (batches []batch, oldest time.Time, err error) {
+	rows, err := tx.Query(ctx, selectUnsealed, cursor, s.cfg.MaxBatches)
+	if err != nil {
+		return nil, oldest, fmt.Errorf("reading events: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		b, final, err := collectBatch(rows)
+		if err != nil {
+			return nil, oldest, fmt.Errorf("reading events: %w", err)
+		}
+		if oldest.IsZero() {
+			oldest = b.time
+		}
+		if !final {
+			break
+		}
+		batches = append(batches, b)
+	}
+	rows.Close()
+	return batches, oldest, rows.Err()
+}
+
+// seal appends the leaves of batches and moves the head on.
+func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, size, cursor int64, batches []batch) error {
+	tree, err := loadEdge(ctx, tx, size)
+	if err != nil {
+		return err
+	}
+	var tiles tileRows
+	tree.full = tiles.add
+	var rows batchRows
+	for i := range batches {
+		hashes, err := batches[i].hashes(ctx, tx)
+		if err != nil {
+			return err
+		}
+		rows.add(tree.size, &batches[i])
+		for _, h := range hashes {
+			tree.append(h)
+		}
+	}
+	tree.partial(tiles.add)
+	root := tree.root()
+	checkpoint, err := s.sign(tree.size, root)
+	if err != nil {
+		return err
+	}
+	var trip pgx.Batch
+	trip.Queue(insertBatches, rows.first, rows.count, rows.kind, rows.event, rows.firstID, rows.lastID)
+	trip.Queue(upsertTiles, tiles.level, tiles.index, tiles.hashes)
+	trip.Queue(moveHead, tree.size, root[:], checkpoint, cursor)
+	if err := tx.SendBatch(ctx, &trip).Close(); err != nil {
+		return fmt.Errorf("writing the log: %w", err)
+	}
+	s.count.Add(tree.size - size)
+	s.size.Store(tree.size)
+	return nil
+}
+
+const (
+	insertBatches = `
+INSERT INTO log_batches (first_leaf, count, kind, event_id, first_id, last_id)
+SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[])`
+
+	upsertTiles = `
+INSERT INTO log_tiles (level, index, hashes)
+SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
+ON CONFLICT ON CONSTRAINT log_tiles_pkey DO UPDATE SET hashes = excluded.hashes`
+
+	// The cursor moves to the first event that isn't sealed, or to the horizon.
+	moveHead = `
+UPDATE log_head
+   SET size = $1, root = $2, checkpoint = $3, update_time = clock_timestamp(),
+       cursor = coalesce((SELECT min(e.xid) FROM events e
+                           WHERE e.xid >= $4 AND e.type IN ('ledger.committed', 'audit.recorded')
+                             AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)),
+                         pg_snapshot_xmin(pg_current_snapshot())::text::bigint)`
+)
+
+type tileRows struct {
+	level  []int16
+	index  []int64
+	hashes [][]byte
+}
+
+func (r *tileRows) add(id tileID, hashes []tlog.Hash) {
+	r.level, r.index, r.hashes = append(r.level, int16(id.level)), append(r.index, id.index), append(r.hashes, join(hashes))
+}
+
+type batchRows struct {
+	first           []int64
+	count           []int32
+	kind            []int16
+	event           []int64
+	firstID, lastID []uuid.UUID
+}
+
+func (r *batchRows) add(first int64, b *batch) {
+	r.first, r.count, r.kind = append(r.first, first), append(r.count, int32(b.count)), append(r.kind, b.kind)
+	r.event = append(r.event, b.eventID)
+	r.firstID, r.lastID = append(r.firstID, b.first), append(r.lastID, b.last)
+}
+
+// sign writes a checkpoint as C2SP tlog-checkpoint has it.
+func (s *Sealer) sign(size int64, root tlog.Hash) (string, error) {
+	text := fmt.Sprintf("%s\n%d\n%s\n", s.cfg.Signer.Name(), size, base64.StdEncoding.EncodeToString(root[:]))
+	signed, err := note.Sign(&note.Note{Text: text}, s.cfg.Signer)
+	if err != nil {
+		return "", fmt.Errorf("signing a checkpoint: %w", err)
+	}
+	return string(signed), nil
+}

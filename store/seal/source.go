@@ -1,0 +1,193 @@
+package seal
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tillbook/tillbook/store/audit"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// The kinds of leaves; they are stored.
+const (
+	kindTransaction int16 = 1
+	kindAudit       int16 = 2
+)
+
+// record is a row that is a leaf, with its bytes as they follow from the row now.
+type record struct {
+	id   uuid.UUID
+	leaf []byte
+	// problem says why the row has no bytes.
+	problem error
+	opening *ledger.Opening
+}
+
+// records reads the rows of a kind whose ids lie between two, in their order.
+func records(ctx context.Context, q querier, kind int16, first, last uuid.UUID) ([]record, error) {
+	if kind == kindAudit {
+		return auditRecords(ctx, q, first, last)
+	}
+	return transactions(ctx, q, first, last)
+}
+
+const selectTransactions = `
+SELECT t.id, t.key_hash, t.fingerprint, t.create_time, t.kind, coalesce(t.note, ''), t.details, t.salt, t.commitment,
+       (t.note IS NOT NULL OR t.details IS NOT NULL), coalesce(a.code, ''), coalesce(s.code, ''), e.amount
+  FROM transactions t
+ CROSS JOIN LATERAL (
+       SELECT 0 AS position, t.a_account AS account_id, t.a_amount AS amount
+       UNION ALL SELECT 1, t.b_account, t.b_amount
+       UNION ALL SELECT m.position, m.account_id, m.amount FROM more_entries m WHERE t.more > 0 AND m.transaction_id = t.id
+ ) e
+  LEFT JOIN accounts a ON a.id = e.account_id
+  LEFT JOIN assets s ON s.id = a.asset_id
+ WHERE t.id BETWEEN $1 AND $2
+ ORDER BY t.id, e.position`
+
+var errNoSalt = errors.New("it has a text but no salt")
+
+func transactions(ctx context.Context, q querier, first, last uuid.UUID) ([]record, error) {
+	rows, err := q.Query(ctx, selectTransactions, first, last)
+	if err != nil {
+		return nil, fmt.Errorf("reading transactions: %w", err)
+	}
+	defer rows.Close()
+	var list []record
+	var leaf ledger.Leaf
+	finish := func() {
+		if leaf.ID != uuid.Nil {
+			list[len(list)-1].leaf = leaf.Append(nil)
+		}
+	}
+	for rows.Next() {
+		var t ledger.Leaf
+		var e ledger.LeafEntry
+		var key uuid.UUID
+		var fingerprint []byte
+		var o ledger.Opening
+		var salt *uuid.UUID
+		var hasText bool
+		err := rows.Scan(&t.ID, &key, &fingerprint, &t.Time, &t.Kind, &o.Note, &o.Details, &salt, &t.Commitment,
+			&hasText, &e.Account, &e.Asset, &e.Amount)
+		if err != nil {
+			return nil, fmt.Errorf("reading transactions: %w", err)
+		}
+		if t.ID != leaf.ID {
+			finish()
+			r := record{id: t.ID}
+			t.Key = ledger.Key(key)
+			copy(t.Fingerprint[:], fingerprint)
+			if hasText && t.Commitment == nil {
+				o.Fingerprint = t.Fingerprint
+				r.opening, r.problem = &o, errNoSalt
+				if salt != nil {
+					o.Salt = *salt
+					t.Commitment, r.problem = o.Commit()
+				}
+			}
+			list, leaf = append(list, r), t
+		}
+		leaf.Entries = append(leaf.Entries, e)
+	}
+	finish()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading transactions: %w", err)
+	}
+	return list, nil
+}
+
+const selectRecords = `
+SELECT id, create_time, actor_kind, actor_id, action, subject, details, client_ip, request_id, salt, commitment
+  FROM audit_records WHERE id BETWEEN $1 AND $2 ORDER BY id`
+
+func auditRecords(ctx context.Context, q querier, first, last uuid.UUID) ([]record, error) {
+	rows, err := q.Query(ctx, selectRecords, first, last)
+	if err != nil {
+		return nil, fmt.Errorf("reading audit records: %w", err)
+	}
+	defer rows.Close()
+	var list []record
+	for rows.Next() {
+		var r audit.Record
+		var actor, salt *uuid.UUID
+		err := rows.Scan(&r.ID, &r.Time, &r.Kind, &actor, &r.Action, &r.Subject, &r.Details, &r.ClientIP, &r.RequestID, &salt, &r.Commitment)
+		if err != nil {
+			return nil, fmt.Errorf("reading audit records: %w", err)
+		}
+		if actor != nil {
+			r.Actor.ID = *actor
+		}
+		if salt != nil {
+			r.Salt = *salt
+		}
+		found := record{id: r.ID}
+		found.leaf, found.problem = r.AppendLeaf(nil)
+		list = append(list, found)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading audit records: %w", err)
+	}
+	return list, nil
+}
+
+// batch is what one event announces.
+type batch struct {
+	eventID int64
+	kind    int16
+	first   uuid.UUID
+	last    uuid.UUID
+	count   int
+	time    time.Time
+	leaves  []byte // their hashes; nil if the rows have to be read
+}
+
+// hashes returns the hashes of a batch's leaves.
+func (b *batch) hashes(ctx context.Context, q querier) ([]tlog.Hash, error) {
+	if len(b.leaves) == b.count*tlog.HashSize {
+		return split(b.leaves), nil
+	}
+	list, err := records(ctx, q, b.kind, b.first, b.last)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != b.count {
+		return nil, fmt.Errorf("%w: event %d announces %d rows, there are %d", errUnsealable, b.eventID, b.count, len(list))
+	}
+	hashes := make([]tlog.Hash, len(list))
+	for i := range list {
+		if list[i].problem != nil {
+			return nil, fmt.Errorf("%w: %s: %w", errUnsealable, list[i].id, list[i].problem)
+		}
+		hashes[i] = tlog.RecordHash(list[i].leaf)
+	}
+	return hashes, nil
+}
+
+// errUnsealable says that rows are not what their commit said. Sealing stops there;
+// Check says what is wrong.
+var errUnsealable = errors.New("rows can't be sealed")
+
+// plus returns the id n places behind id: those of one commit are consecutive.
+func plus(id uuid.UUID, n int64) uuid.UUID {
+	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(id[8:])+uint64(n))
+	return id
+}
+
+// minus returns how many places a lies behind b.
+func minus(a, b uuid.UUID) int64 {
+	return int64(binary.BigEndian.Uint64(a[8:]) - binary.BigEndian.Uint64(b[8:]))
+}
+
+// collectBatch reads a row of selectUnsealed.
+func collectBatch(row pgx.CollectableRow) (b batch, final bool, err error) {
+	err = row.Scan(&b.eventID, &b.kind, &b.first, &b.last, &b.count, &b.time, &b.leaves, &final)
+	return b, final, err
+}
