@@ -20,15 +20,15 @@ import (
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
-// operated is a running server with an operator.
-type operated struct {
+// office is a running server with an operator.
+type office struct {
 	address, database string
 	operator          *tillbook.Client
 }
 
-func operate(t *testing.T) *operated {
+func openOffice(t *testing.T) *office {
 	t.Helper()
-	o := &operated{database: storetest.NewDatabase(t)}
+	o := &office{database: storetest.NewDatabase(t)}
 	o.address, _ = startServer(t, o.database, "127.0.0.1:0")
 	owner := storetest.Open(t, store.Config{URL: o.database, Role: store.NoRole})
 	_, key, err := owner.CreateOperator(t.Context(), "olga")
@@ -42,7 +42,7 @@ func operate(t *testing.T) *operated {
 	return o
 }
 
-func (o *operated) verify(t *testing.T) {
+func (o *office) verify(t *testing.T) {
 	t.Helper()
 	proof, err := o.operator.Ledger.Verify(t.Context())
 	if err != nil || !proof.GetOk() {
@@ -62,7 +62,7 @@ func pay(t *testing.T, payer *tillbook.Client, to, amount, note string) *tillboo
 }
 
 func TestAReceiptIsVerifiedWithThePublicKeyAlone(t *testing.T) {
-	o := operate(t)
+	o := openOffice(t)
 	ann := member(t, o.address, "ann", "+62 812 3000 0001", "100 USD")
 	bob := member(t, o.address, "bob", "+62 812 3000 0002")
 	paid := pay(t, ann, "bob", "12.50 USD", "Lunch")
@@ -87,7 +87,7 @@ func TestAReceiptIsVerifiedWithThePublicKeyAlone(t *testing.T) {
 	if strings.Contains(string(receipt.GetLeaf()), "Lunch") {
 		t.Error("the note stands in the sealed bytes")
 	}
-	other := operate(t)
+	other := openOffice(t)
 	foreign, err := other.operator.Seal.Checkpoint(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestAReceiptIsVerifiedWithThePublicKeyAlone(t *testing.T) {
 }
 
 func TestTwoCheckpointsProveThatTheLogOnlyGrew(t *testing.T) {
-	o := operate(t)
+	o := openOffice(t)
 	ann := member(t, o.address, "ann", "+62 812 3000 0001", "100 USD")
 	member(t, o.address, "bob", "+62 812 3000 0002")
 	sealed := func(id string) string {
@@ -180,7 +180,7 @@ func TestTwoCheckpointsProveThatTheLogOnlyGrew(t *testing.T) {
 }
 
 func TestOperatorsSetLimitsThatPaymentsKeep(t *testing.T) {
-	o := operate(t)
+	o := openOffice(t)
 	ann := member(t, o.address, "ann", "+62 812 3000 0001", "5000 USD")
 	bob := member(t, o.address, "bob", "+62 812 3000 0002")
 	me, err := ann.Auth.Me(t.Context())
@@ -268,7 +268,7 @@ func TestOperatorsSetLimitsThatPaymentsKeep(t *testing.T) {
 }
 
 func TestAnErasedUserLeavesTheBooksStandingAndNothingElse(t *testing.T) {
-	o := operate(t)
+	o := openOffice(t)
 	const number, name, note = "+628123000777", "zacharias", "for the red bicycle"
 	zach := member(t, o.address, name, number, "50 USD")
 	bob := member(t, o.address, "bob", "+62 812 3000 0002", "10 USD")
