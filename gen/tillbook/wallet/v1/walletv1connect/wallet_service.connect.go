@@ -64,6 +64,9 @@ const (
 	WalletServiceListHoldsProcedure = "/tillbook.wallet.v1.WalletService/ListHolds"
 	// WalletServiceGetLimitsProcedure is the procedure name of the WalletService's GetLimits RPC.
 	WalletServiceGetLimitsProcedure = "/tillbook.wallet.v1.WalletService/GetLimits"
+	// WalletServiceExportStatementProcedure is the procedure name of the WalletService's
+	// ExportStatement RPC.
+	WalletServiceExportStatementProcedure = "/tillbook.wallet.v1.WalletService/ExportStatement"
 )
 
 var (
@@ -186,6 +189,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	walletServiceExportStatementSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("ExportStatement"),
+			Procedure:        WalletServiceExportStatementProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // WalletServiceClient is a client for the tillbook.wallet.v1.WalletService service.
@@ -273,6 +284,18 @@ type WalletServiceClient interface {
 	//
 	// Fails with ASSET_NOT_FOUND.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
+	// ExportStatement writes the caller's account of an asset for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with NOT_FOUND if the user never had any of the asset, ASSET_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED or RATE_LIMITED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest) (WalletServiceExportStatementClientStream, error)
 }
 
 // NewWalletServiceClient constructs a client for the tillbook.wallet.v1.WalletService service.
@@ -299,6 +322,27 @@ func (s WalletServiceWatchWalletClientStream) Receive() (*v1.WatchWalletResponse
 // Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
 // stream abandoned before io.EOF.
 func (s WalletServiceWatchWalletClientStream) Close() error {
+	return s.stream.Close()
+}
+
+// WalletServiceExportStatementClientStream is the client stream for the WalletService's
+// ExportStatement RPC.
+type WalletServiceExportStatementClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s WalletServiceExportStatementClientStream) Receive() (*v1.ExportStatementResponse, error) {
+	var res v1.ExportStatementResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s WalletServiceExportStatementClientStream) Close() error {
 	return s.stream.Close()
 }
 
@@ -387,6 +431,18 @@ type WalletServiceHandler interface {
 	//
 	// Fails with ASSET_NOT_FOUND.
 	GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error)
+	// ExportStatement writes the caller's account of an asset for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with NOT_FOUND if the user never had any of the asset, ASSET_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED or RATE_LIMITED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest, WalletServiceExportStatementServerStream) error
 }
 
 // RegisterWalletServiceHandler registers svc as the tillbook.wallet.v1.WalletService implementation
@@ -409,6 +465,7 @@ func RegisterWalletServiceHandler(server *connect.Server, svc WalletServiceHandl
 		connect.Method{Spec: walletServiceListPaymentRequestsSpec(), Handler: adapter.listPaymentRequests},
 		connect.Method{Spec: walletServiceListHoldsSpec(), Handler: adapter.listHolds},
 		connect.Method{Spec: walletServiceGetLimitsSpec(), Handler: adapter.getLimits},
+		connect.Method{Spec: walletServiceExportStatementSpec(), Handler: adapter.exportStatement},
 	)
 }
 
@@ -425,6 +482,22 @@ func (s WalletServiceWatchWalletServerStream) SendHeaders() error {
 
 // Send sends a response message to the client.
 func (s WalletServiceWatchWalletServerStream) Send(res *v1.WatchWalletResponse) error {
+	return s.stream.Send(res)
+}
+
+// WalletServiceExportStatementServerStream is the server stream for the WalletService's
+// ExportStatement RPC.
+type WalletServiceExportStatementServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s WalletServiceExportStatementServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s WalletServiceExportStatementServerStream) Send(res *v1.ExportStatementResponse) error {
 	return s.stream.Send(res)
 }
 
@@ -489,6 +562,10 @@ func (UnimplementedWalletServiceHandler) ListHolds(context.Context, *v1.ListHold
 
 func (UnimplementedWalletServiceHandler) GetLimits(context.Context, *v1.GetLimitsRequest) (*v1.GetLimitsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetLimits is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) ExportStatement(context.Context, *v1.ExportStatementRequest, WalletServiceExportStatementServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.ExportStatement is not implemented")
 }
 
 type walletServiceClient struct {
@@ -613,6 +690,14 @@ func (c *walletServiceClient) GetLimits(ctx context.Context, req *v1.GetLimitsRe
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *walletServiceClient) ExportStatement(ctx context.Context, req *v1.ExportStatementRequest) (WalletServiceExportStatementClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, walletServiceExportStatementSpec(), req)
+	if err != nil {
+		return WalletServiceExportStatementClientStream{}, err
+	}
+	return WalletServiceExportStatementClientStream{stream: stream}, nil
 }
 
 type walletServiceHandler struct{ svc WalletServiceHandler }
@@ -791,4 +876,12 @@ func (h walletServiceHandler) getLimits(ctx context.Context, _ connect.Spec, str
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h walletServiceHandler) exportStatement(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ExportStatementRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.ExportStatement(ctx, &req, WalletServiceExportStatementServerStream{stream: stream})
 }
