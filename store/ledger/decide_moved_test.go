@@ -1,0 +1,185 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// books here: accounts 1 and 2 stand for the world outside in assets 1 and 2, 3
+// and 4 hold 100 and 200 of asset 1. What these tests decide is held, limited
+// and given back, on one batch or several that follow each other.
+
+// limitedBatch is testBatch under rules, which bound asset 1 for everyone unless
+// they say otherwise.
+func limitedBatch(t testing.TB, list ...Rule) *batch {
+	t.Helper()
+	b := testBatch()
+	setRules(t, b, list...)
+	return b
+}
+
+func setRules(t testing.TB, b *batch, list ...Rule) {
+	t.Helper()
+	for i := range list {
+		r := &list[i]
+		if r.Scope == "" {
+			r.Scope = ScopeEveryone
+		}
+		r.Asset, r.ID = 1, uuid.New()
+		if r.Zone == "" {
+			r.Zone = "UTC"
+		}
+	}
+	var err error
+	if b.rules, err = newRules(1, list); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rule(m Measure, d Direction, p Period, maximum int64) Rule {
+	return Rule{Measure: m, Direction: d, Period: p, Maximum: NewAmount(maximum)}
+}
+
+func counted(key string, postings ...Posting) *Command {
+	c := testCommand(key, postings...)
+	c.Counted = true
+	return c
+}
+
+func identity(key string) Identity {
+	return Identity{Key: NewKey("test", key), Fingerprint: Fingerprint(key)}
+}
+
+// mustDecide decides a command that nothing stands in the way of.
+func mustDecide(t testing.TB, b *batch, c *Command) verdict {
+	t.Helper()
+	v := b.decide(c)
+	if v.err != nil || v.lacks != 0 {
+		t.Fatalf("refused with %v, lacks %d", v.err, v.lacks)
+	}
+	return v
+}
+
+// newHold makes a hold of account 3 that lasts a day.
+func newHold(t testing.TB, b *batch, key string, amount int64, excess int) Hold {
+	t.Helper()
+	c := HoldCommand(identity(key), NewHold{
+		Account: 3, Amount: NewAmount(amount), ExcessBPS: excess, ExpireTime: b.now.Add(24 * time.Hour),
+	})
+	return b.operations[mustDecide(t, b, &c).operation].hold
+}
+
+// holdCommand changes a hold of account 3.
+func holdCommand(key string, hold uuid.UUID, decide func(View) (Draft, error)) *Command {
+	who := identity(key)
+	return &Command{
+		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{3}, Hold: hold, Counted: true, Decide: decide,
+	}
+}
+
+func increase(key string, hold uuid.UUID, by int64) *Command {
+	return holdCommand(key, hold, func(v View) (Draft, error) { return increaseHold(v, NewAmount(by)) })
+}
+
+func capture(key string, hold uuid.UUID, amount int64, final bool) *Command {
+	c := CaptureCommand(identity(key), 3, Capture{Hold: hold, Credits: []Posting{{4, NewAmount(amount)}}, Final: final})
+	return &c
+}
+
+// refund gives back a transaction that a batch made.
+func refund(key string, original Transaction, r Refund, debts ...debtLink) *Command {
+	r.Original, r.Kind = original.ID, KindRefund
+	plan := refundPlan{refund: r, original: original, outgoing: neverCounted, incoming: neverCounted, debts: debts}
+	if original.Counted {
+		plan.outgoing, plan.incoming = original.CreateTime, original.CreateTime
+	}
+	who := identity(key)
+	c := &Command{Key: who.Key, Fingerprint: who.Fingerprint, Kind: KindRefund, Original: original.ID, Decide: plan.decide}
+	for _, e := range original.Entries {
+		c.Accounts = append(c.Accounts, e.Account)
+	}
+	for _, d := range debts {
+		c.Accounts = append(c.Accounts, d.receivable)
+	}
+	return c
+}
+
+// use tells what an account's counter of a window counts: amount and number.
+func use(t testing.TB, b *batch, account AccountID, d Direction, p Period) string {
+	t.Helper()
+	u, err := b.accounts[account].meter.counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range u {
+		if c.Direction == d && c.Period == p {
+			return fmt.Sprintf("%s in %d", c.Amount, c.Number)
+		}
+	}
+	return "nothing"
+}
+
+// whole tells all of a batch's state.
+func whole(b *batch) string {
+	var lines []string
+	for id, a := range b.accounts {
+		lines = append(lines, fmt.Sprintf("account %d: %s held %s at %d, %v, owes by %d, %v %v, usage %s",
+			id, a.Balance, a.Held, a.Version, a.LastTime, a.receivable, a.changed, a.more, a.meter.usage.encode()))
+	}
+	for id, h := range b.holds {
+		lines = append(lines, fmt.Sprintf("hold %s: %+v", id, h))
+	}
+	for id, sum := range b.refunded {
+		if !sum.IsZero() {
+			lines = append(lines, fmt.Sprintf("refunded %s: %s", id, sum))
+		}
+	}
+	for id, r := range b.resolved {
+		lines = append(lines, fmt.Sprintf("resolved %s: %+v", id, r))
+	}
+	for key, done := range b.keys {
+		lines = append(lines, fmt.Sprintf("key %x: %+v", key, done))
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("%s\nmade %d, %d operations, %d refunds, %d resolutions, %d audits, next id %d",
+		strings.Join(lines, "\n"), len(b.made), len(b.operations), len(b.refunds), len(b.resolutions), len(b.audits), b.ids.tail)
+}
+
+// owing gives account 4 a debt of 50 at account 6.
+func owing() *batch {
+	b := newBatch(locked(
+		testAccount(1, 1, -250, false), testAccount(2, 2, 0, false), testAccount(3, 1, 100, true),
+		testAccount(4, 1, 200, true), testAccount(5, 2, 0, true), testAccount(6, 1, -50, false),
+	), map[Key]executedKey{}, testTime)
+	b.accounts[6].Code = ReceivableCode("4", "JPY")
+	b.accounts[4].receivable = 6
+	return b
+}
+
+func group(commands ...*Command) *call {
+	list := make([]Command, len(commands))
+	for i, c := range commands {
+		list[i] = *c
+	}
+	return newGroup(context.Background(), list)
+}
+
+func TestARefusedGroupTakesBackWhatItRepaid(t *testing.T) {
+	b := owing()
+	before := whole(b)
+	c := group(testCommand("credit", move(3, 4, 30)...), testCommand("too much", move(3, 1, 1000)...))
+	var item *ItemError
+	if lacks := b.decideCall(c); lacks != 0 || !errors.As(c.err, &item) || item.Index != 1 || !errors.Is(c.err, ErrInsufficientFunds) {
+		t.Fatalf("decided as %v, lacks %d", c.err, lacks)
+	}
+	if after := whole(b); after != before {
+		t.Errorf("the group left\n%s\nbefore it there was\n%s", after, before)
+	}
+}
