@@ -183,3 +183,17 @@ func TestARefusedGroupTakesBackWhatItRepaid(t *testing.T) {
 		t.Errorf("the group left\n%s\nbefore it there was\n%s", after, before)
 	}
 }
+
+func TestARepaymentNeverLiesBeforeAnEarlierOne(t *testing.T) {
+	b := owing()
+	b.accounts[6].LastTime = testTime.Add(-time.Minute) // account 4: an hour
+	c := testCommand("import", move(1, 4, 30)...)
+	c.Kind, c.Time = KindImport, testTime.Add(-30*time.Minute)
+	mustDecide(t, b, c)
+	if len(b.made) != 2 || b.made[1].Kind != KindRepayment {
+		t.Fatalf("made %+v", b.made)
+	}
+	if at := b.made[1].CreateTime; at.Before(testTime.Add(-time.Minute)) {
+		t.Errorf("the repayment is of %v, the last entry of its account of %v", at, testTime.Add(-time.Minute))
+	}
+}
