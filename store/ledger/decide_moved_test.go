@@ -197,3 +197,19 @@ func TestARepaymentNeverLiesBeforeAnEarlierOne(t *testing.T) {
 		t.Errorf("the repayment is of %v, the last entry of its account of %v", at, testTime.Add(-time.Minute))
 	}
 }
+
+func TestAGivenBackTransactionDoesNotCountItself(t *testing.T) {
+	b := limitedBatch(t, rule(MeasureAmount, Outgoing, PerDay, 1000), rule(MeasureAmount, Incoming, PerDay, 1000))
+	original := b.made[mustDecide(t, b, counted("pay", move(3, 4, 60)...)).made].Transaction
+	back := b.made[mustDecide(t, b, refund("back", original, Refund{})).made].Transaction
+	if !original.Counted || back.Counted {
+		t.Errorf("the original counts: %v; the refund counts: %v", original.Counted, back.Counted)
+	}
+	for _, account := range []AccountID{3, 4} {
+		for _, d := range []Direction{Outgoing, Incoming} {
+			if got := use(t, b, account, d, PerDay); got != "0 in 0" && got != "nothing" {
+				t.Errorf("account %d counts %s %s", account, got, d)
+			}
+		}
+	}
+}
