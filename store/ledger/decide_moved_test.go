@@ -213,3 +213,19 @@ func TestAGivenBackTransactionDoesNotCountItself(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoOwesAllOfARefundGetsItsLimitBack(t *testing.T) {
+	b := owing()
+	setRules(t, b, rule(MeasureAmount, Incoming, PerDay, 1000))
+	b.accounts[4].receivable, b.accounts[6].Balance = 0, Amount{}
+	b.accounts[4].Balance = Amount{}
+	original := b.made[mustDecide(t, b, counted("pay", move(3, 4, 60)...)).made].Transaction
+	mustDecide(t, b, testCommand("spend", move(4, 1, 60)...))
+	mustDecide(t, b, refund("back", original, Refund{Receivable: true}, debtLink{4, 6}))
+	if got := b.accounts[6].Balance; got != NewAmount(-60) {
+		t.Errorf("owes %s, want -60", got)
+	}
+	if got := use(t, b, 4, Incoming, PerDay); got != "0 in 0" {
+		t.Errorf("what was received and given back counts %s", got)
+	}
+}
