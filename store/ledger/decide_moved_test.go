@@ -229,3 +229,21 @@ func TestWhoOwesAllOfARefundGetsItsLimitBack(t *testing.T) {
 		t.Errorf("what was received and given back counts %s", got)
 	}
 }
+
+func TestTwoAccountsOfOneOwnerOweTogether(t *testing.T) {
+	b := owing()
+	b.accounts[4].receivable, b.accounts[6].Balance = 0, Amount{}
+	b.accounts[4].Balance = Amount{}
+	b.locked = append(b.locked, locked(testAccount(7, 1, 0, true))...)
+	for i := range b.locked {
+		b.accounts[b.locked[i].ID] = &b.locked[i]
+	}
+	postings := []Posting{{3, NewAmount(-100)}, {4, NewAmount(40)}, {7, NewAmount(60)}}
+	original := b.made[mustDecide(t, b, testCommand("pay", postings...)).made].Transaction
+	spend := []Posting{{1, NewAmount(100)}, {4, NewAmount(-40)}, {7, NewAmount(-60)}}
+	mustDecide(t, b, testCommand("spend", spend...))
+	v := b.decide(refund("back", original, Refund{Receivable: true}, debtLink{4, 6}, debtLink{7, 6}))
+	if v.err != nil || b.accounts[6].Balance != NewAmount(-100) || b.accounts[4].receivable != 6 || b.accounts[7].receivable != 6 {
+		t.Errorf("refused with %v; owes %s", v.err, b.accounts[6].Balance)
+	}
+}
