@@ -247,3 +247,18 @@ func TestTwoAccountsOfOneOwnerOweTogether(t *testing.T) {
 		t.Errorf("refused with %v; owes %s", v.err, b.accounts[6].Balance)
 	}
 }
+
+func TestWhatWasCapturedBeyondAHoldCountsOnceWhenItIsIncreased(t *testing.T) {
+	b := limitedBatch(t, rule(MeasureAmount, Outgoing, PerDay, 1000))
+	h := newHold(t, b, "hold", 50, 5000)
+	mustDecide(t, b, capture("capture", h.ID, 70, false))
+	mustDecide(t, b, increase("increase", h.ID, 10))
+	if got := use(t, b, 3, Outgoing, PerDay); got != "70 in 1" {
+		t.Errorf("counts %s after 70 of 60 were captured", got)
+	}
+	mustDecide(t, b, increase("more", h.ID, 20))
+	mustDecide(t, b, holdCommand("void", h.ID, voidHold))
+	if got := use(t, b, 3, Outgoing, PerDay); got != "70 in 1" || !b.accounts[3].Held.IsZero() {
+		t.Errorf("counts %s and has %s held after all was given back but 70", got, b.accounts[3].Held)
+	}
+}
