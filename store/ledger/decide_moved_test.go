@@ -262,3 +262,21 @@ func TestWhatWasCapturedBeyondAHoldCountsOnceWhenItIsIncreased(t *testing.T) {
 		t.Errorf("counts %s and has %s held after all was given back but 70", got, b.accounts[3].Held)
 	}
 }
+
+func TestALimitPerTransactionBoundsAHoldAsAWhole(t *testing.T) {
+	b := limitedBatch(t, rule(MeasureAmount, Outgoing, PerTransaction, 60))
+	h := newHold(t, b, "hold", 50, 5000)
+	before := whole(b)
+	var limit *LimitError
+	err := b.decide(increase("increase", h.ID, 11)).err
+	if !errors.As(err, &limit) || limit.Used != NewAmount(50) || limit.Remaining != NewAmount(10) {
+		t.Errorf("increased beyond the limit: %v, %+v", err, limit)
+	}
+	if err := b.decide(capture("capture", h.ID, 61, true)).err; !errors.Is(err, ErrLimitExceeded) {
+		t.Errorf("captured beyond the limit: %v", err)
+	}
+	if after := whole(b); after != before {
+		t.Errorf("left\n%s\nwas\n%s", after, before)
+	}
+	mustDecide(t, b, increase("increase", h.ID, 10))
+}

@@ -131,9 +131,11 @@ func countHold(op HoldOperation, before, after *Hold, now time.Time) (charge, er
 	case HoldCreate:
 		c.amount, c.number = after.Amount, 1
 	case HoldIncrease:
-		c.amount, err = claim(after).Sub(claim(before))
+		c.before = claim(before)
+		c.amount, err = claim(after).Sub(c.before)
 	case HoldCapture:
-		c.amount, err = claim(after).Sub(claim(before))
+		c.before = claim(before)
+		c.amount, err = claim(after).Sub(c.before)
 		if rest, e := after.Amount.Sub(after.Captured); e == nil && after.State != HoldOpen && rest.Sign() > 0 {
 			c.amount, c.at = rest.Neg(), after.CreateTime
 		}
