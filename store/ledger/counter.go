@@ -211,6 +211,9 @@ func (r *Rule) check(c charge, u usage, balance Amount, now time.Time, zones map
 	}
 	switch r.Measure {
 	case MeasureCount:
+		if c.number <= 0 {
+			return nil
+		}
 		add = NewAmount(c.number)
 	case MeasureBalance: // balance has the amount in it already
 		if before, err := balance.Sub(c.amount); err == nil {

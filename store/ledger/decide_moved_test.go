@@ -280,3 +280,15 @@ func TestALimitPerTransactionBoundsAHoldAsAWhole(t *testing.T) {
 	}
 	mustDecide(t, b, increase("increase", h.ID, 10))
 }
+
+func TestWhatAddsNoTransactionBreaksNoLimitOnTheirNumber(t *testing.T) {
+	b := limitedBatch(t, rule(MeasureCount, Outgoing, PerDay, 2))
+	h := newHold(t, b, "hold", 20, 5000)
+	mustDecide(t, b, counted("pay", move(3, 4, 1)...))
+	setRules(t, b, rule(MeasureCount, Outgoing, PerDay, 1))
+	mustDecide(t, b, increase("increase", h.ID, 10))
+	mustDecide(t, b, capture("capture", h.ID, 40, true))
+	if got := use(t, b, 3, Outgoing, PerDay); got != "41 in 2" {
+		t.Errorf("counts %s", got)
+	}
+}
