@@ -101,8 +101,11 @@ type window struct {
 // one does; zero for a lifetime.
 func (w window) begin(at time.Time, zones map[string]*time.Location) (begin, next time.Time) {
 	zone := zones[w.Zone]
-	if zone == nil {
+	if zone == nil { // no rule needs it any more, but a counter does
 		zone = time.UTC
+		if known, err := time.LoadLocation(w.Zone); err == nil {
+			zone = known
+		}
 	}
 	year, month, day := at.In(zone).Date()
 	switch w.Period {

@@ -41,3 +41,19 @@ func TestADayIsTheTimeBetweenTwoBeginningsInEveryZone(t *testing.T) {
 		})
 	}
 }
+
+func TestACounterLastsAsLongAsItsWindowWhateverRulesAreLeft(t *testing.T) {
+	tokyo := rule(MeasureAmount, Outgoing, PerDay, 50)
+	tokyo.Zone = "Asia/Tokyo"
+	b := limitedBatch(t, tokyo)
+	mustDecide(t, b, counted("pay", move(3, 4, 40)...))
+	setRules(t, b, rule(MeasureAmount, Outgoing, PerMonth, 1000)) // that of Tokyo is gone
+	mustDecide(t, b, counted("pay again", move(3, 4, 5)...))
+	setRules(t, b, tokyo)
+	if got := use(t, b, 3, Outgoing, PerDay); got != "45 in 2" {
+		t.Errorf("counts %s", got)
+	}
+	if err := b.decide(counted("too much", move(3, 4, 6)...)).err; err == nil {
+		t.Error("46 to 50 passed a limit of 50 with 45 used")
+	}
+}
