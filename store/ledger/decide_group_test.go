@@ -106,6 +106,8 @@ func TestEachRefusalOfWhatIsHeldOrGivenBackLeavesNothingBehind(t *testing.T) {
 		c.Kind, c.Time = KindImport, at
 		return c
 	}
+	old := testCommand("old", move(2, 5, 1)...) // whose accounts moved an hour ago
+	old.Kind, old.Time = KindImport, testTime.Add(-time.Hour-time.Second-time.Microsecond)
 	deadline := testCommand("deadline", move(3, 4, 1)...)
 	deadline.Deadline = b.now
 	subject := testCommand("subject", move(3, 4, 1)...)
@@ -135,6 +137,7 @@ func TestEachRefusalOfWhatIsHeldOrGivenBackLeavesNothingBehind(t *testing.T) {
 		"a refund given back":                 {refund("k", back, Refund{}), ErrNotRefundable},
 		"an import of now":                    {imported(b.now), ErrImportTime},
 		"an import before the newest entry":   {imported(b.now.Add(-time.Minute)), ErrImportTime},
+		"an import an hour late":              {old, ErrImportTime},
 		"a command at its deadline":           {deadline, ErrExpired},
 		"what was resolved":                   {subject, ErrResolved},
 		"a payment past the greatest balance": {counted("k", move(1, 4, 60)...), ErrLimitExceeded},
@@ -148,5 +151,21 @@ func TestEachRefusalOfWhatIsHeldOrGivenBackLeavesNothingBehind(t *testing.T) {
 				t.Errorf("left\n%s\nwas\n%s", after, before)
 			}
 		})
+	}
+}
+
+func TestACaptureBeyondItsHoldTakesNoMoreThanThereIs(t *testing.T) {
+	b := testBatch()
+	h := newHold(t, b, "hold", 90, 10_000)
+	before := whole(b)
+	if err := b.decide(capture("too much", h.ID, 101, true)).err; !errors.Is(err, ErrInsufficientFunds) {
+		t.Errorf("captured 101 of 100: %v", err)
+	}
+	if after := whole(b); after != before {
+		t.Errorf("left\n%s\nwas\n%s", after, before)
+	}
+	mustDecide(t, b, capture("all", h.ID, 100, true))
+	if a := b.accounts[3]; !a.Balance.IsZero() || !a.Held.IsZero() {
+		t.Errorf("%s and %s held are left", a.Balance, a.Held)
 	}
 }
