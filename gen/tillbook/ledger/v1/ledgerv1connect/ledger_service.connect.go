@@ -341,8 +341,10 @@ type LedgerServiceClient interface {
 	// none, or each on its own. Each has an idempotency key of its own.
 	//
 	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
-	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
-	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	// the error's metadata has item_index. It fails with IDEMPOTENCY_KEY_REUSED as
+	// well if only some of the items were executed before. If INDEPENDENT, items fail
+	// on their own. In both modes the call fails with INVALID_ARGUMENT if any item
+	// breaks the rule of a field, and with OVERLOADED or OUTCOME_UNKNOWN.
 	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
 	// ImportTransactions takes over transactions of another system, with the times
 	// at which they happened there. Items are executed in their order, those of one
@@ -355,7 +357,8 @@ type LedgerServiceClient interface {
 	//
 	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
 	// PostTransactions does; the error's metadata has sequence, and next_sequence
-	// from which to go on.
+	// from which to go on. Its outcome is that of the message which was refused:
+	// those before it were executed.
 	ImportTransactions(context.Context) (LedgerServiceImportTransactionsClientStream, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
@@ -532,8 +535,10 @@ type LedgerServiceHandler interface {
 	// none, or each on its own. Each has an idempotency key of its own.
 	//
 	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
-	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
-	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	// the error's metadata has item_index. It fails with IDEMPOTENCY_KEY_REUSED as
+	// well if only some of the items were executed before. If INDEPENDENT, items fail
+	// on their own. In both modes the call fails with INVALID_ARGUMENT if any item
+	// breaks the rule of a field, and with OVERLOADED or OUTCOME_UNKNOWN.
 	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
 	// ImportTransactions takes over transactions of another system, with the times
 	// at which they happened there. Items are executed in their order, those of one
@@ -546,7 +551,8 @@ type LedgerServiceHandler interface {
 	//
 	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
 	// PostTransactions does; the error's metadata has sequence, and next_sequence
-	// from which to go on.
+	// from which to go on. Its outcome is that of the message which was refused:
+	// those before it were executed.
 	ImportTransactions(context.Context, LedgerServiceImportTransactionsServerStream) (*v1.ImportTransactionsResponse, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
