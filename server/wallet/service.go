@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
@@ -94,22 +93,6 @@ func (s *Service) GetWallet(ctx context.Context, req *walletv1.GetWalletRequest)
 		return nil, err
 	}
 	balances, err := s.balances(ctx, user, accounts)
-	if err != nil {
-		return nil, err
-	}
-	return &walletv1.GetWalletResponse{Balances: balances}, nil
-}
-
-func (s *Service) walletAt(ctx context.Context, user uuid.UUID, at *timestamppb.Timestamp) (*walletv1.GetWalletResponse, error) {
-	moment, err := timeOf(at, "as_of_time")
-	if err != nil {
-		return nil, err
-	}
-	accounts, err := s.ledger.AccountsUnderAt(ctx, money.UserPrefix(user), moment)
-	if err != nil {
-		return nil, err
-	}
-	balances, err := s.balancesAt(ctx, accounts)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/money"
@@ -79,6 +80,22 @@ func (s *Service) otherSides(ctx context.Context, user uuid.UUID, entries []ledg
 	}
 	names, err := s.payees.names(ctx, others)
 	return sides, names, err
+}
+
+func (s *Service) walletAt(ctx context.Context, user uuid.UUID, at *timestamppb.Timestamp) (*walletv1.GetWalletResponse, error) {
+	moment, err := timeOf(at, "as_of_time")
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.ledger.AccountsUnderAt(ctx, money.UserPrefix(user), moment)
+	if err != nil {
+		return nil, err
+	}
+	balances, err := s.balancesAt(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.GetWalletResponse{Balances: balances}, nil
 }
 
 // balancesAt shows what a user's accounts had at a moment in the past, as far as

@@ -28,13 +28,15 @@ type Statement struct {
 // Entries is how many entries the statement has.
 func (s *Statement) Entries() int64 { return s.Last - s.After }
 
+// selectStatement looks for each version once: OFFSET 0 keeps the planner from
+// copying the call to where the version is used.
 const selectStatement = `
 SELECT a.id, a.code, a.asset_id, r.end_time, f.version, l.version,
        coalesce(first.balance, 0), coalesce(last.balance, 0)
   FROM accounts a
  CROSS JOIN LATERAL (SELECT least($3::timestamptz, now()) AS end_time) r
- CROSS JOIN LATERAL (SELECT account_version_before(a.id, $2, $4) AS version) f
- CROSS JOIN LATERAL (SELECT account_version_before(a.id, r.end_time, $4) AS version) l
+ CROSS JOIN LATERAL (SELECT account_version_before(a.id, $2, $4) AS version OFFSET 0) f
+ CROSS JOIN LATERAL (SELECT account_version_before(a.id, r.end_time, $4) AS version OFFSET 0) l
   LEFT JOIN LATERAL (SELECT balance FROM account_entries WHERE account_id = a.id AND version = f.version) first ON true
   LEFT JOIN LATERAL (SELECT balance FROM account_entries WHERE account_id = a.id AND version = l.version) last ON true
  WHERE a.code = $1`

@@ -29,7 +29,8 @@ SELECT a.asset_id, split_part(a.code, '/', 1), count(*), sum(a.balance)
 }
 
 // selectTrialBalanceAt looks an account's history up only if it has newer entries
-// than the moment: the others have the balance that they had then.
+// than the moment: the others have the balance that they had then, and no entry has
+// the version NULL.
 const selectTrialBalanceAt = `
 SELECT a.asset_id, split_part(a.code, '/', 1), count(*),
        sum(CASE WHEN a.last_time <= $1 THEN a.balance ELSE coalesce(e.balance, 0) END)
@@ -37,8 +38,8 @@ SELECT a.asset_id, split_part(a.code, '/', 1), count(*),
   JOIN assets s ON s.id = a.asset_id
   LEFT JOIN LATERAL (
        SELECT balance FROM account_entries
-        WHERE a.last_time > $1 AND account_id = a.id
-          AND version = (SELECT account_version_before(a.id, $1, $2))
+        WHERE account_id = a.id
+          AND version = CASE WHEN a.last_time > $1 THEN account_version_before(a.id, $1, $2) END
   ) e ON true
  WHERE a.create_time <= $1 OR e.balance IS NOT NULL OR (a.version > 0 AND a.last_time <= $1)
  GROUP BY s.code, a.asset_id, split_part(a.code, '/', 1)
