@@ -51,16 +51,12 @@ func utc(t time.Time) time.Time {
 }
 
 // with returns the counters after a charge. Windows that nobody asks for any
-// more are dropped when they are over, or when their zone isn't known any more, so
-// that nobody can tell.
+// more are dropped when they are over.
 func (u usage) with(c charge, wanted []window, now time.Time, zones map[string]*time.Location) (usage, error) {
 	next := make(usage, 0, len(u)+len(wanted))
 	for _, old := range u {
 		if old.Direction != c.direction {
 			next = append(next, old)
-			continue
-		}
-		if old.Zone != zoneUTC && zones[old.Zone] == nil {
 			continue
 		}
 		current := u.at(old.window, now, zones)
