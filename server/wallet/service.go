@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
@@ -47,6 +48,7 @@ type Service struct {
 	payees   *payees
 	lookups  *lookups
 	watchers *watchers
+	exports  *watchers
 	now      func() time.Time
 	watch    WatchConfig
 }
@@ -70,7 +72,8 @@ func New(deps Deps) *Service {
 		log:      deps.Log,
 		payees:   payees,
 		lookups:  &lookups{payees: payees, limiter: deps.Limiter, log: deps.Logger},
-		watchers: newWatchers(deps.Watch.MaxPerUser),
+		watchers: newWatchers(deps.Watch.MaxPerUser, "You watch your wallet on too many connections. Close one first."),
+		exports:  newWatchers(maxExports, "You are being sent too many statements at once. Wait for one to end."),
 		now:      deps.Clock,
 		watch:    deps.Watch,
 	}
@@ -81,13 +84,32 @@ func New(deps Deps) *Service {
 func (s *Service) Warm(ctx context.Context) error { return s.payees.warm(ctx) }
 
 // GetWallet returns the caller's balances.
-func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
+func (s *Service) GetWallet(ctx context.Context, req *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
 	user := rpc.PrincipalFrom(ctx).User
+	if req.GetAsOfTime() != nil {
+		return s.walletAt(ctx, user, req.GetAsOfTime())
+	}
 	accounts, err := s.ledger.AccountsUnder(ctx, money.UserPrefix(user))
 	if err != nil {
 		return nil, err
 	}
 	balances, err := s.balances(ctx, user, accounts)
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.GetWalletResponse{Balances: balances}, nil
+}
+
+func (s *Service) walletAt(ctx context.Context, user uuid.UUID, at *timestamppb.Timestamp) (*walletv1.GetWalletResponse, error) {
+	moment, err := timeOf(at, "as_of_time")
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.ledger.AccountsUnderAt(ctx, money.UserPrefix(user), moment)
+	if err != nil {
+		return nil, err
+	}
+	balances, err := s.balancesAt(ctx, accounts)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a machine without time zones would commit nothing once a limit names one
 
 	"github.com/google/uuid"
 )

@@ -70,6 +70,9 @@ func SetRule(ctx context.Context, tx pgx.Tx, r Rule) (before *Rule, after Rule, 
 	if _, err := newRules(0, []Rule{r}); err != nil {
 		return nil, Rule{}, fmt.Errorf("%w: %w", ErrRuleInvalid, err)
 	}
+	if r.Zone == time.Local.String() { // Go knows it by that name, differently on each machine
+		return nil, Rule{}, fmt.Errorf("%w: the time zone %s depends on the machine", ErrRuleInvalid, r.Zone)
+	}
 	if err := changeRules(ctx, tx); err != nil {
 		return nil, Rule{}, err
 	}

@@ -71,6 +71,9 @@ const (
 	LedgerServiceGetImportProcedure = "/tillbook.ledger.v1.LedgerService/GetImport"
 	// LedgerServiceGetReceiptProcedure is the procedure name of the LedgerService's GetReceipt RPC.
 	LedgerServiceGetReceiptProcedure = "/tillbook.ledger.v1.LedgerService/GetReceipt"
+	// LedgerServiceExportStatementProcedure is the procedure name of the LedgerService's
+	// ExportStatement RPC.
+	LedgerServiceExportStatementProcedure = "/tillbook.ledger.v1.LedgerService/ExportStatement"
 )
 
 var (
@@ -232,6 +235,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	ledgerServiceExportStatementSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("ExportStatement"),
+			Procedure:        LedgerServiceExportStatementProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // LedgerServiceClient is a client for the tillbook.ledger.v1.LedgerService service.
@@ -354,6 +365,18 @@ type LedgerServiceClient interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes an account's entries for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with ACCOUNT_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest) (LedgerServiceExportStatementClientStream, error)
 }
 
 // NewLedgerServiceClient constructs a client for the tillbook.ledger.v1.LedgerService service.
@@ -390,6 +413,27 @@ func (s LedgerServiceImportTransactionsClientStream) CloseAndReceive() (*v1.Impo
 		return nil, err
 	}
 	return &res, nil
+}
+
+// LedgerServiceExportStatementClientStream is the client stream for the LedgerService's
+// ExportStatement RPC.
+type LedgerServiceExportStatementClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s LedgerServiceExportStatementClientStream) Receive() (*v1.ExportStatementResponse, error) {
+	var res v1.ExportStatementResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s LedgerServiceExportStatementClientStream) Close() error {
+	return s.stream.Close()
 }
 
 // LedgerServiceHandler is an implementation of the tillbook.ledger.v1.LedgerService service.
@@ -512,6 +556,18 @@ type LedgerServiceHandler interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes an account's entries for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with ACCOUNT_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest, LedgerServiceExportStatementServerStream) error
 }
 
 // RegisterLedgerServiceHandler registers svc as the tillbook.ledger.v1.LedgerService implementation
@@ -539,6 +595,7 @@ func RegisterLedgerServiceHandler(server *connect.Server, svc LedgerServiceHandl
 		connect.Method{Spec: ledgerServiceImportTransactionsSpec(), Handler: adapter.importTransactions},
 		connect.Method{Spec: ledgerServiceGetImportSpec(), Handler: adapter.getImport},
 		connect.Method{Spec: ledgerServiceGetReceiptSpec(), Handler: adapter.getReceipt},
+		connect.Method{Spec: ledgerServiceExportStatementSpec(), Handler: adapter.exportStatement},
 	)
 }
 
@@ -555,6 +612,22 @@ func (s LedgerServiceImportTransactionsServerStream) Receive() (*v1.ImportTransa
 		return nil, err
 	}
 	return &req, nil
+}
+
+// LedgerServiceExportStatementServerStream is the server stream for the LedgerService's
+// ExportStatement RPC.
+type LedgerServiceExportStatementServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s LedgerServiceExportStatementServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s LedgerServiceExportStatementServerStream) Send(res *v1.ExportStatementResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedLedgerServiceHandler returns CodeUnimplemented from all methods.
@@ -638,6 +711,10 @@ func (UnimplementedLedgerServiceHandler) GetImport(context.Context, *v1.GetImpor
 
 func (UnimplementedLedgerServiceHandler) GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetReceipt is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) ExportStatement(context.Context, *v1.ExportStatementRequest, LedgerServiceExportStatementServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.ExportStatement is not implemented")
 }
 
 type ledgerServiceClient struct {
@@ -802,6 +879,14 @@ func (c *ledgerServiceClient) GetReceipt(ctx context.Context, req *v1.GetReceipt
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *ledgerServiceClient) ExportStatement(ctx context.Context, req *v1.ExportStatementRequest) (LedgerServiceExportStatementClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, ledgerServiceExportStatementSpec(), req)
+	if err != nil {
+		return LedgerServiceExportStatementClientStream{}, err
+	}
+	return LedgerServiceExportStatementClientStream{stream: stream}, nil
 }
 
 type ledgerServiceHandler struct{ svc LedgerServiceHandler }
@@ -1040,4 +1125,12 @@ func (h ledgerServiceHandler) getReceipt(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) exportStatement(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ExportStatementRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.ExportStatement(ctx, &req, LedgerServiceExportStatementServerStream{stream: stream})
 }
