@@ -124,7 +124,7 @@ func sealed(t testing.TB) *logbook {
 	return l
 }
 
-func TestAReceiptIsVerifiedWithThePublicKeyAlone(t *testing.T) {
+func TestAReceiptSaysWhatItProvesAndNoMore(t *testing.T) {
 	l := sealed(t)
 	v, err := tillbook.VerifyReceipt(l.receipt(7, lunch()), l.key)
 	if err != nil {
