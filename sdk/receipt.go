@@ -103,7 +103,8 @@ func VerifyReceipt(receipt *Receipt, verifierKey string) (*VerifiedReceipt, erro
 	}
 	v.LeafIndex, v.Size = receipt.GetLeafIndex(), size
 	if o := receipt.GetOpening(); o != nil {
-		if !bytes.Equal(commit(o), commitment) {
+		// Without a text there is nothing that an opening could show.
+		if opened := commit(o); opened == nil || !bytes.Equal(opened, commitment) {
 			return nil, fmt.Errorf("%w: the text is not the one that was sealed", ErrNotProven)
 		}
 		v.Shown, v.Note, v.Details = true, o.GetNote(), o.GetDetails()

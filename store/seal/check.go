@@ -2,10 +2,12 @@ package seal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -56,6 +58,7 @@ type checker struct {
 	options CheckOptions
 	problem func(ledger.Problem) bool
 	full    bool // enough problems were found
+	failed  error
 	tree    edge
 }
 
@@ -104,12 +107,18 @@ SELECT first_leaf, count, kind, first_id, last_id FROM log_batches WHERE first_l
 		next = c.tree.size
 	}
 	c.tree.partial(func(id tileID, hashes []tlog.Hash) { c.compare(id, hashes) })
-	return nil
+	return c.failed
 }
 
 // batch checks the leaves of one commit. The tree is built on with what was sealed,
 // so that one wrong row isn't every tile's fault.
 func (c *checker) batch(b batch) error {
+	if last := plus(b.first, int64(b.count-1)); last != b.last {
+		// Ids of one commit are consecutive. Whatever else the range let in would
+		// count as sealed.
+		c.report("log_gap", fmt.Sprintf("leaf %d", c.tree.size), "is the first of %d, up to %s and not to %s", b.count, last, b.last)
+		b.last = last
+	}
 	list, err := records(c.ctx, c.tx, b.kind, b.first, b.last)
 	if err != nil {
 		return err
@@ -169,8 +178,12 @@ func (c *checker) compare(id tileID, hashes []tlog.Hash) {
 		return
 	}
 	tiles, err := loadTiles(c.ctx, c.tx, []tileID{id})
+	if err != nil {
+		c.failed = errors.Join(c.failed, err)
+		return
+	}
 	stored := tiles[id]
-	if err != nil || len(stored) < len(hashes) || !bytes.Equal(join(stored[:len(hashes)]), join(hashes)) {
+	if len(stored) < len(hashes) || !bytes.Equal(join(stored[:len(hashes)]), join(hashes)) {
 		c.report("log_tile", fmt.Sprintf("tile %d/%d", id.level, id.index), "doesn't follow from the tiles below it")
 	}
 }
@@ -247,22 +260,24 @@ func openCheckpoint(text string, verifier note.Verifier) (size int64, root tlog.
 	return size, root, nil
 }
 
-// countUnannounced compares how many rows there are with how many commits have
-// announced; the query that names them takes longer, and is needed only if these
-// differ.
-const countUnannounced = `
-SELECT (SELECT count(*) FROM transactions) - coalesce((SELECT sum((payload ->> 'count')::bigint) FROM events WHERE type = 'ledger.committed'), 0),
-       (SELECT count(*) FROM audit_records) - (SELECT count(*) FROM events WHERE type = 'audit.recorded')`
-
-const selectUnannounced = `
-WITH announced AS (
-    SELECT (payload ->> 'first')::uuid AS first, (payload ->> 'last')::uuid AS last FROM events WHERE type = 'ledger.committed'
-)
+// selectUncovered finds rows that no sealed batch covers. Each row costs a look-up,
+// since a count can be made to fit.
+const selectUncovered = `
 SELECT 1::smallint, t.id FROM transactions t
- WHERE $1 AND NOT EXISTS (SELECT FROM announced a WHERE t.id BETWEEN a.first AND a.last)
+ WHERE NOT coalesce((SELECT b.last_id >= t.id FROM log_batches b
+                      WHERE b.kind = 1 AND b.first_id <= t.id ORDER BY b.first_id DESC LIMIT 1), false)
 UNION ALL
 SELECT 2::smallint, r.id FROM audit_records r
- WHERE $2 AND NOT EXISTS (SELECT FROM events e WHERE e.type = 'audit.recorded' AND e.payload ->> 'id' = r.id::text)`
+ WHERE NOT EXISTS (SELECT FROM log_batches b WHERE b.kind = 2 AND b.first_id = r.id)`
+
+// selectTail finds what commits announced that aren't sealed yet.
+const selectTail = `
+SELECT CASE e.type WHEN 'ledger.committed' THEN 1 ELSE 2 END::smallint,
+       coalesce(e.payload ->> 'first', e.payload ->> 'id')::uuid, coalesce((e.payload ->> 'count')::bigint, 1)
+  FROM events e
+ WHERE e.type IN ('ledger.committed', 'audit.recorded')
+   AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)
+ ORDER BY 1, 2`
 
 // selectPassedOver finds commits below the cursor that aren't sealed, and sealed
 // ones whose event is gone.
@@ -275,27 +290,53 @@ UNION ALL
 SELECT 'event ' || b.event_id, 'is gone, but leaf ' || b.first_leaf || ' came from it'
   FROM log_batches b WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = b.event_id)`
 
+// announcement is what one commit said that it made.
+type announcement struct {
+	Kind  int16
+	First uuid.UUID
+	Count int64
+}
+
 // announced finds rows that no commit announced, and commits that were passed over.
 func (c *checker) announced() error {
-	var transactions, records int64
-	if err := c.tx.QueryRow(c.ctx, countUnannounced).Scan(&transactions, &records); err != nil {
-		return fmt.Errorf("counting what was announced: %w", err)
+	rows, err := c.tx.Query(c.ctx, selectTail)
+	if err != nil {
+		return fmt.Errorf("reading what isn't sealed: %w", err)
 	}
-	if transactions > 0 || records > 0 {
-		rows, err := c.tx.Query(c.ctx, selectUnannounced, transactions > 0, records > 0)
-		if err != nil {
-			return fmt.Errorf("finding what was not announced: %w", err)
-		}
-		var kind int16
-		var which uuid.UUID
-		_, err = pgx.ForEachRow(rows, []any{&kind, &which}, func() error {
+	tail, err := pgx.CollectRows(rows, pgx.RowToStructByPos[announcement])
+	if err != nil {
+		return fmt.Errorf("reading what isn't sealed: %w", err)
+	}
+	if rows, err = c.tx.Query(c.ctx, selectUncovered); err != nil {
+		return fmt.Errorf("finding what was not announced: %w", err)
+	}
+	var kind int16
+	var which uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&kind, &which}, func() error {
+		if !covers(tail, kind, which) {
 			c.report("log_unsealed", subjectOf(kind, which), "is there, but no commit made it")
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("finding what was not announced: %w", err)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("finding what was not announced: %w", err)
 	}
+	return c.passedOver()
+}
+
+// covers tells whether one of the announcements, which are in order, is of a row.
+func covers(tail []announcement, kind int16, which uuid.UUID) bool {
+	after := sort.Search(len(tail), func(i int) bool {
+		return cmp.Or(cmp.Compare(tail[i].Kind, kind), bytes.Compare(tail[i].First[:], which[:])) > 0
+	})
+	if after == 0 || tail[after-1].Kind != kind {
+		return false
+	}
+	last := plus(tail[after-1].First, tail[after-1].Count-1)
+	return bytes.Compare(which[:], last[:]) <= 0
+}
+
+func (c *checker) passedOver() error {
 	rows, err := c.tx.Query(c.ctx, selectPassedOver)
 	if err != nil {
 		return fmt.Errorf("finding what was passed over: %w", err)

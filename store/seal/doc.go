@@ -13,8 +13,8 @@
 //
 // A commit leaves the hashes of what it made in its row of the table events; that
 // is all that sealing costs a payment. A [Sealer] comes by a few times a second and
-// appends them. One of all replicas does so at a time: whoever gets the lock of the
-// head's row.
+// appends them. One of all replicas does so at a time: whoever gets an
+// advisory lock.
 //
 // Commits are sealed in an order that respects what they depend on. Transaction
 // numbers don't: a transaction gets its number before it waits for the locks of one

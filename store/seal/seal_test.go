@@ -415,3 +415,82 @@ func TestAnErasedTextLeavesReceiptAndLogStanding(t *testing.T) {
 	}
 	w.green()
 }
+
+func TestSealingAroundACommitThatComesLateDoesntSkipIt(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.seal()
+	w.pay(w.ann, w.bob, 1, "") // can be sealed
+	late, err := w.store.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Rollback(context.Background()) //nolint:errcheck // committed below
+	if _, err := late.Exec(t.Context(), `SELECT pg_current_xact_id()`); err != nil {
+		t.Fatal(err)
+	}
+	w.pay(w.ann, w.bob, 2, "") // can't be sealed while late is open
+	// The horizon is that of the whole server, where other tests commit too.
+	s := w.sealer()
+	for begin := time.Now(); w.number(`SELECT size FROM log_head`) != 2; {
+		if _, err := s.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(begin) > time.Minute {
+			t.Fatal("what came before wasn't sealed within a minute")
+		}
+	}
+	if err := audit.Insert(t.Context(), late, audit.New(audit.Actor{Kind: audit.System}, "late", "", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.seal()
+	w.green()
+}
+
+func TestALogThatWasTamperedWithGetsNoFurtherSignature(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.many(20)
+	w.seal()
+	w.asOwner(`UPDATE log_tiles SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1)`)
+	w.asOwner(`UPDATE log_head SET root = sha256('x')`)
+	w.pay(w.ann, w.bob, 1, "")
+	before := w.number(`SELECT size FROM log_head`)
+	if _, err := w.sealer().Round(t.Context()); err == nil {
+		t.Error("it was sealed")
+	}
+	if after := w.number(`SELECT size FROM log_head`); after != before {
+		t.Errorf("the log grew from %d to %d", before, after)
+	}
+}
+
+// The counts that commits announced, and the ranges that were sealed, can be made
+// to fit by whoever adds a row.
+func TestARowThatNoCommitMadeIsFoundWhateverWasMadeToFit(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"an event's count": `UPDATE events SET payload = jsonb_set(payload, '{count}', to_jsonb((payload ->> 'count')::int + 1))
+			WHERE id = (SELECT min(event_id) FROM log_batches WHERE kind = 1)`,
+		"a sealed range": `UPDATE log_batches SET last_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' WHERE kind = 1`,
+		"an event without rows": `INSERT INTO events (type, subject, payload) VALUES ('ledger.committed', '',
+			jsonb_build_object('first', gen_random_uuid(), 'last', gen_random_uuid(), 'count', 1))`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			w.pay(w.ann, w.bob, 5, "")
+			w.seal()
+			w.asOwner(`
+INSERT INTO transactions (id, key_hash, create_time, kind, fingerprint, a_account, a_version, a_amount, a_balance, b_account, b_version, b_amount, b_balance)
+SELECT $1, gen_random_uuid(), now(), 1, sha256('x'), a.id, a.version + 1, -9, a.balance - 9, b.id, b.version + 1, 9, b.balance + 9
+  FROM accounts a, accounts b WHERE a.code = 'user/usr_1/main/USD' AND b.code = 'user/usr_2/main/USD'`, uuid.Must(uuid.NewV7()))
+			w.asOwner(statement)
+			if said := w.check(seal.CheckOptions{}); !says(said, "log_unsealed", "") && !says(said, "log_gap", "is the first of") {
+				t.Errorf("said:\n%s", strings.Join(said, "\n"))
+			}
+		})
+	}
+}

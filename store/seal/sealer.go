@@ -102,17 +102,20 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		// READ COMMITTED: what is read after the head's lock was won is as new.
-		var size, cursor int64
-		err := tx.QueryRow(ctx, `SELECT size, cursor FROM log_head FOR UPDATE SKIP LOCKED`).Scan(&size, &cursor)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+		// Unlike a row's lock this one writes nothing: rounds that find nothing to
+		// seal use up no transaction number and wait for no disk.
+		var mine bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, roundLock).Scan(&mine); err != nil || !mine {
+			return err
 		}
+		// READ COMMITTED: what is read after the lock was won is as new.
+		var h head
+		err := tx.QueryRow(ctx, `SELECT size, cursor, checkpoint FROM log_head`).Scan(&h.size, &h.cursor, &h.checkpoint)
 		if err != nil {
 			return fmt.Errorf("reading the log's head: %w", err)
 		}
-		s.size.Store(size)
-		batches, oldest, err := s.unsealed(ctx, tx, cursor)
+		s.size.Store(h.size)
+		batches, oldest, err := s.unsealed(ctx, tx, h.cursor)
 		if err != nil {
 			return err
 		}
@@ -121,9 +124,18 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 			return nil
 		}
 		more = len(batches) == s.cfg.MaxBatches
-		return s.seal(ctx, tx, size, cursor, batches)
+		return s.seal(ctx, tx, h, batches)
 	})
 	return more, err
+}
+
+// roundLock is the advisory lock of the replica that seals.
+const roundLock int64 = 0x7111B5EA1
+
+// head is where the log stands.
+type head struct {
+	size, cursor int64
+	checkpoint   string
 }
 
 func (s *Sealer) noteLag(oldest time.Time) {
@@ -172,8 +184,8 @@ func (s *Sealer) unsealed(ctx context.Context, tx pgx.Tx, cursor int64) (batches
 }
 
 // seal appends the leaves of batches and moves the head on.
-func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, size, cursor int64, batches []batch) error {
-	tree, err := loadEdge(ctx, tx, size)
+func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, h head, batches []batch) error {
+	tree, err := s.signedEdge(ctx, tx, h)
 	if err != nil {
 		return err
 	}
@@ -199,13 +211,31 @@ func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, size, cursor int64, batche
 	var trip pgx.Batch
 	trip.Queue(insertBatches, rows.first, rows.count, rows.kind, rows.event, rows.firstID, rows.lastID)
 	trip.Queue(upsertTiles, tiles.level, tiles.index, tiles.hashes)
-	trip.Queue(moveHead, tree.size, root[:], checkpoint, cursor)
+	trip.Queue(moveHead, tree.size, root[:], checkpoint, h.cursor)
 	if err := tx.SendBatch(ctx, &trip).Close(); err != nil {
 		return fmt.Errorf("writing the log: %w", err)
 	}
-	s.count.Add(tree.size - size)
+	s.count.Add(tree.size - h.size)
 	s.size.Store(tree.size)
 	return nil
+}
+
+// errForked says that the stored tree isn't the one that was signed. It gets no
+// further signature; Check says what is wrong.
+var errForked = errors.New("the log is not the one that was signed")
+
+// signedEdge loads the tree and proves that it is the one that was signed.
+// Signatures of Ed25519 are always the same for the same text.
+func (s *Sealer) signedEdge(ctx context.Context, tx pgx.Tx, h head) (*edge, error) {
+	tree, err := loadEdge(ctx, tx, h.size)
+	if err != nil || h.size == 0 && h.checkpoint == "" {
+		return tree, err
+	}
+	signed, err := s.sign(h.size, tree.root())
+	if err == nil && signed != h.checkpoint {
+		err = fmt.Errorf("%w: size %d, root %s", errForked, h.size, tree.root())
+	}
+	return tree, err
 }
 
 const (
@@ -218,14 +248,15 @@ INSERT INTO log_tiles (level, index, hashes)
 SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
 ON CONFLICT ON CONSTRAINT log_tiles_pkey DO UPDATE SET hashes = excluded.hashes`
 
-	// The cursor moves to the first event that isn't sealed, or to the horizon.
+	// The cursor moves to the first event that isn't sealed, but never past the
+	// horizon: an event that can't be seen yet may be of a lower number.
 	moveHead = `
 UPDATE log_head
    SET size = $1, root = $2, checkpoint = $3, update_time = clock_timestamp(),
-       cursor = coalesce((SELECT min(e.xid) FROM events e
-                           WHERE e.xid >= $4 AND e.type IN ('ledger.committed', 'audit.recorded')
-                             AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)),
-                         pg_snapshot_xmin(pg_current_snapshot())::text::bigint)`
+       cursor = least((SELECT min(e.xid) FROM events e
+                        WHERE e.xid >= $4 AND e.type IN ('ledger.committed', 'audit.recorded')
+                          AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)),
+                      pg_snapshot_xmin(pg_current_snapshot())::text::bigint)`
 )
 
 type tileRows struct {
