@@ -23,6 +23,7 @@ import (
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store/audit"
 )
 
 // fakeWallet is a service whose procedures are what a test says.
@@ -120,6 +121,7 @@ func start(t testing.TB, change ...func(*Config, *harness)) *harness {
 	}
 	s.own(tel.close)
 	err = s.mount(front{telemetry: tel, auth: h.auth, ping: func(ctx context.Context) error { return h.ping(ctx) },
+		record:   func(context.Context, ...audit.Record) error { return nil },
 		register: h.register, keys: http.NotFoundHandler()})
 	if err != nil {
 		t.Fatal(err)
