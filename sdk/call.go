@@ -2,7 +2,6 @@ package tillbook
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"strings"
@@ -21,16 +20,12 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 )
 
-// NewIdempotencyKey returns a random key of 128 bits. The client makes one up
-// for every request that moves money and has none; make it yourself to write it
-// down before you send, so that even a crash in between can't pay twice.
-func NewIdempotencyKey() string { return rand.Text() }
-
 // call is a procedure as this package treats it.
 type call struct {
 	spec connect.Spec
 	name string // "WalletService/Transfer"
-	// money is whether the request carries an idempotency key.
+	// money is whether the request, or each of its items, carries an idempotency
+	// key.
 	money bool
 }
 
@@ -43,12 +38,8 @@ func callOf(spec connect.Spec) call {
 	return call{
 		spec:  spec,
 		name:  name,
-		money: ok && keyField(method.Input()) != nil,
+		money: ok && (keyField(method.Input()) != nil || itemsField(method.Input()) != nil),
 	}
-}
-
-func keyField(message protoreflect.MessageDescriptor) protoreflect.FieldDescriptor {
-	return message.Fields().ByName("idempotency_key")
 }
 
 // timeouts returns how long the call may take in all if the caller set no
@@ -117,22 +108,11 @@ func (u *unaryCall) SendHeaders() error { return nil }
 func (u *unaryCall) CloseSend() error   { return nil }
 func (u *unaryCall) Close() error       { return nil }
 
-// Send keeps the request. One without an idempotency key is copied and given
-// one: the caller's own message stays as it is, since sending it again is
-// meant as another payment.
+// Send keeps the request, with an idempotency key.
 func (u *unaryCall) Send(request any) error {
 	u.request = request
-	message, ok := request.(proto.Message)
-	if !ok || !u.call.money {
-		return nil
-	}
-	field := keyField(message.ProtoReflect().Descriptor())
-	u.key = message.ProtoReflect().Get(field).String()
-	if u.key == "" {
-		u.key = NewIdempotencyKey()
-		message = proto.Clone(message)
-		message.ProtoReflect().Set(field, protoreflect.ValueOfString(u.key))
-		u.request = message
+	if message, ok := request.(proto.Message); ok && u.call.money {
+		u.request, u.key = withKeys(message)
 	}
 	return nil
 }

@@ -39,6 +39,10 @@ type Error struct {
 	// the caller's or the one that the client made up. To find out what became
 	// of an unknown outcome, send the same request with this key.
 	IdempotencyKey string
+	// Metadata is what else the server says about the reason, such as limit_id,
+	// remaining and reset_time of ReasonLimitExceeded, item_index of a refused bulk,
+	// or sequence and next_sequence of an import. It may be nil.
+	Metadata map[string]string
 	// RequestID finds the call in the server's log; empty if it never got there.
 	RequestID string
 
@@ -120,7 +124,8 @@ func remoteError(from *connect.Error) *Error {
 		case *errdetails.ErrorInfo:
 			if d.GetDomain() == errorDomain {
 				e.Reason = Reason(d.GetReason())
-				e.RequestID = d.GetMetadata()["request_id"]
+				e.Metadata = d.GetMetadata()
+				e.RequestID = e.Metadata["request_id"]
 			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {

@@ -44,6 +44,10 @@ type (
 	TransferRequest = walletv1.TransferRequest
 	// ListTransactionsRequest filters Wallet.Transactions.
 	ListTransactionsRequest = walletv1.ListTransactionsRequest
+	// ExportStatementRequest is what Wallet.ExportStatement takes.
+	ExportStatementRequest = walletv1.ExportStatementRequest
+	// ExportLedgerStatementRequest is what Ledger.ExportStatement takes.
+	ExportLedgerStatementRequest = ledgerv1.ExportStatementRequest
 	// RefundRequest is what Wallet.Refund takes.
 	RefundRequest = walletv1.RefundTransactionRequest
 	// PaymentRequest is one user's request for money from another.

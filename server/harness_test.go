@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +64,26 @@ type fakeLedger struct {
 
 func (fakeLedger) ListAssets(context.Context, *ledgerv1.ListAssetsRequest) (*ledgerv1.ListAssetsResponse, error) {
 	return &ledgerv1.ListAssetsResponse{}, nil
+}
+
+// ImportTransactions counts items, and refuses those of number 1,000 and above.
+func (fakeLedger) ImportTransactions(_ context.Context, stream ledgerv1connect.LedgerServiceImportTransactionsServerStream) (*ledgerv1.ImportTransactionsResponse, error) {
+	res := &ledgerv1.ImportTransactionsResponse{NextSequence: 1}
+	for {
+		m, err := stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return res, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if m.GetFirstSequence() >= 1000 {
+			return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_IMPORT_SEQUENCE_INVALID, "It is too late.").
+				WithMetadata("next_sequence", strconv.FormatInt(res.GetNextSequence(), 10))
+		}
+		res.Imported += int64(len(m.GetItems()))
+		res.NextSequence = m.GetFirstSequence() + int64(len(m.GetItems()))
+	}
 }
 
 // fakeAuth knows two tokens.
@@ -121,8 +144,7 @@ func start(t testing.TB, change ...func(*Config, *harness)) *harness {
 	}
 	s.own(tel.close)
 	err = s.mount(front{telemetry: tel, auth: h.auth, ping: func(ctx context.Context) error { return h.ping(ctx) },
-		record:   func(context.Context, ...audit.Record) error { return nil },
-		register: h.register, keys: http.NotFoundHandler()})
+		record: func(context.Context, ...audit.Record) error { return nil }, register: h.register, keys: http.NotFoundHandler()})
 	if err != nil {
 		t.Fatal(err)
 	}

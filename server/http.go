@@ -104,7 +104,8 @@ func (m *procedureMux) Handle(pattern string, handler http.Handler) {
 			control := http.NewResponseController(w)
 			_ = control.SetWriteDeadline(time.Now().Add(allowed))
 			if kind&connect.StreamTypeClient != 0 {
-				_ = control.SetReadDeadline(time.Time{})
+				// One that falls silent ends with its age as well.
+				_ = control.SetReadDeadline(time.Now().Add(allowed))
 			}
 		}
 		handler.ServeHTTP(w, r)

@@ -243,10 +243,10 @@ func (q *Queries) LockRequester(ctx context.Context, requester string) error {
 
 const resolvePaymentRequest = `-- name: ResolvePaymentRequest :execrows
 INSERT INTO resolutions (subject, outcome, create_time)
-SELECT p.id, $1::smallint, clock_timestamp()
-  FROM payment_requests AS p
+SELECT p.id, $1::smallint, clock.now
+  FROM payment_requests AS p, (SELECT clock_timestamp() AS now) AS clock
  WHERE p.id = $2
-   AND p.expire_time > clock_timestamp()
+   AND p.expire_time > clock.now
 ON CONFLICT ON CONSTRAINT resolutions_pkey DO NOTHING
 `
 

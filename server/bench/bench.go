@@ -132,6 +132,13 @@ func measurements(cfg Config, db *database, books *books, front *server) []measu
 	through := func(d door, hot bool) run {
 		return func(ctx context.Context) (sample, error) { return front.transfers(ctx, cfg, d, hot) }
 	}
+	// Only a server seals.
+	sealing := func(do run) run {
+		if front == nil {
+			return do
+		}
+		return func(ctx context.Context) (sample, error) { return db.whileSealing(ctx, do) }
+	}
 	bulk := func(items int, hot bool) run {
 		return func(ctx context.Context) (sample, error) { return front.bulk(ctx, cfg, items, hot) }
 	}
@@ -140,14 +147,14 @@ func measurements(cfg Config, db *database, books *books, front *server) []measu
 	}
 	all := []measurement{
 		{"pgbench", reference(referenceClients)},
-		{"uniform", transfers(cfg.Callers, false)},
+		{"uniform", sealing(transfers(cfg.Callers, false))},
 		{"limits", func(ctx context.Context) (sample, error) { return books.limits(ctx, cfg) }},
 		{"hot", transfers(cfg.Callers, true)},
 		{"holds", func(ctx context.Context) (sample, error) { return books.holds(ctx, cfg) }},
 		{"refunds", func(ctx context.Context) (sample, error) { return books.refunds(ctx, cfg) }},
 		{"connect", through(doorConnect, false)},
 		{"connect-hot", through(doorConnect, true)},
-		{"grpc", through(doorGRPC, false)},
+		{"grpc", sealing(through(doorGRPC, false))},
 		{"grpc-hot", through(doorGRPC, true)},
 		{"bulk", bulk(100, false)},
 		{"bulk-hot", bulk(100, true)},

@@ -79,6 +79,12 @@ func writeRatios(out io.Writer, results map[string][]sample) {
 	if len(results["limits"]) > 0 && len(results["uniform"]) > 0 {
 		fmt.Fprintf(out, " limits_cost=%.2f", 1-ratio(results["limits"], results["uniform"], perSecond))
 	}
+	for _, name := range []string{"uniform", "grpc"} {
+		if most := median(results[name], sealLagMost); most > 0 {
+			fmt.Fprintf(out, " seal_lag_%s_p50_ms=%.0f seal_lag_%s_max_ms=%.0f",
+				name, 1000*median(results[name], sealLag), name, 1000*most)
+		}
+	}
 	for _, name := range looked {
 		if samples := results[name]; len(samples) > 0 {
 			fmt.Fprintf(out, " %s_p50_ms=%.3f", strings.ReplaceAll(name, "-", "_"), 1000*median(samples, p50))

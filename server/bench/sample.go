@@ -15,6 +15,9 @@ type sample struct {
 	CPU cpuSplit
 	// Rows is what one transfer cost PostgreSQL.
 	Rows rowCost
+	// SealLag is the age of the oldest commit that wasn't sealed yet: the median,
+	// and the most. Zero where that wasn't looked at.
+	SealLag, SealLagMost time.Duration
 	// Buffers is how many pages of tables and indexes one look-up touched, in an
 	// account of so many Entries.
 	Buffers, Entries float64
@@ -85,3 +88,7 @@ func ratio(a, b []sample, f func(sample) float64) float64 {
 
 func perSecond(s sample) float64 { return s.PerSecond }
 func p50(s sample) float64       { return s.P50.Seconds() }
+func sealLag(s sample) float64   { return s.SealLag.Seconds() }
+
+// sealLagMost is the most of a round.
+func sealLagMost(s sample) float64 { return s.SealLagMost.Seconds() }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
@@ -115,9 +117,8 @@ func (s *Service) GetAccount(ctx context.Context, req *ledgerv1.GetAccountReques
 }
 
 func (s *Service) accountAt(ctx context.Context, req *ledgerv1.GetAccountRequest) (*ledgerv1.GetAccountResponse, error) {
-	if err := req.GetAsOfTime().CheckValid(); err != nil {
-		return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The time is not valid.").
-			WithField("as_of_time", "must be a time between the years 1 and 9999").WithCause(err)
+	if err := validMoment(req.GetAsOfTime()); err != nil {
+		return nil, err
 	}
 	account, err := s.books.AccountAt(ctx, req.GetCode(), req.GetAsOfTime().AsTime())
 	if err != nil {
@@ -202,8 +203,8 @@ func (s *Service) PostTransaction(ctx context.Context, req *ledgerv1.PostTransac
 }
 
 // GetTrialBalance sums the balances per asset and class.
-func (s *Service) GetTrialBalance(ctx context.Context, _ *ledgerv1.GetTrialBalanceRequest) (*ledgerv1.GetTrialBalanceResponse, error) {
-	lines, err := s.books.TrialBalance(ctx)
+func (s *Service) GetTrialBalance(ctx context.Context, req *ledgerv1.GetTrialBalanceRequest) (*ledgerv1.GetTrialBalanceResponse, error) {
+	lines, err := s.trialBalance(ctx, req.GetAsOfTime())
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +217,25 @@ func (s *Service) GetTrialBalance(ctx context.Context, _ *ledgerv1.GetTrialBalan
 		res.Lines = append(res.GetLines(), trialBalanceMessage(asset, line))
 	}
 	return res, nil
+}
+
+func (s *Service) trialBalance(ctx context.Context, at *timestamppb.Timestamp) ([]books.TrialBalanceLine, error) {
+	if at == nil {
+		return s.books.TrialBalance(ctx)
+	}
+	if err := validMoment(at); err != nil {
+		return nil, err
+	}
+	return s.books.TrialBalanceAt(ctx, at.AsTime())
+}
+
+// validMoment refuses what is no time.
+func validMoment(at *timestamppb.Timestamp) error {
+	if err := at.CheckValid(); err != nil {
+		return rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The time is not valid.").
+			WithField("as_of_time", "must be a time between the years 1 and 9999").WithCause(err)
+	}
+	return nil
 }
 
 const (

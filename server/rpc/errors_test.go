@@ -40,6 +40,8 @@ var handledBelow = map[string]string{
 	"store.ErrOperatorName":     "only the command line makes operators",
 	"store.ErrOperatorNotFound": "only the command line makes operators",
 	"store.ErrSchemaOld":        "a server with an old schema doesn't start",
+	"ledger.ErrStatementRange":  "the export says which field is wrong",
+	"ledger.ErrStatementBroken": "it is a fault of the books: INTERNAL, as what isn't in the table",
 }
 
 func TestEverySentinelBelowIsInTheTable(t *testing.T) {

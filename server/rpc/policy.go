@@ -77,6 +77,7 @@ var Policies = map[string]Policy{
 	walletv1connect.WalletServiceListHoldsProcedure:             {Access: User},
 	walletv1connect.WalletServiceGetReceiptProcedure:            {Access: User},
 	walletv1connect.WalletServiceGetLimitsProcedure:             {Access: User},
+	walletv1connect.WalletServiceExportStatementProcedure:       {Access: User},
 
 	ledgerv1connect.LedgerServiceListAssetsProcedure:         {Access: Operator},
 	ledgerv1connect.LedgerServiceCreateAssetProcedure:        {Access: Operator},
@@ -98,6 +99,7 @@ var Policies = map[string]Policy{
 	ledgerv1connect.LedgerServiceImportTransactionsProcedure: {Access: Operator, Money: true},
 	ledgerv1connect.LedgerServiceGetReceiptProcedure:         {Access: Operator},
 	ledgerv1connect.LedgerServiceGetImportProcedure:          {Access: Operator},
+	ledgerv1connect.LedgerServiceExportStatementProcedure:    {Access: Operator},
 
 	limitv1connect.LimitServiceSetLimitProcedure:    {Access: Operator},
 	limitv1connect.LimitServiceDeleteLimitProcedure: {Access: Operator},

@@ -2,7 +2,6 @@ package wallet
 
 import (
 	"context"
-	"fmt"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/money"
@@ -36,18 +35,20 @@ func (w *watch) tellHeld(ctx context.Context, accounts []ledger.Account) (told b
 		if w.held[a.ID] == a.Held {
 			continue
 		}
-		asset, err := w.service.ledger.AssetByID(ctx, a.Asset)
-		if err != nil {
-			return told, fmt.Errorf("finding the asset of %s: %w", a.Code, err)
-		}
 		w.held[a.ID] = a.Held
-		err = w.send(&walletv1.WatchWalletResponse{Event: &walletv1.WatchWalletResponse_HoldChange_{
-			HoldChange: &walletv1.WatchWalletResponse_HoldChange{Balance: balanceMessage(asset, a)},
-		}})
+		shown, err := w.service.balances(ctx, w.user, accounts[i:i+1])
 		if err != nil {
 			return told, err
 		}
-		told = true
+		for _, balance := range shown {
+			err := w.send(&walletv1.WatchWalletResponse{Event: &walletv1.WatchWalletResponse_HoldChange_{
+				HoldChange: &walletv1.WatchWalletResponse_HoldChange{Balance: balance},
+			}})
+			if err != nil {
+				return told, err
+			}
+			told = true
+		}
 	}
 	return told, nil
 }

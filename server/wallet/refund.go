@@ -43,9 +43,11 @@ func (s *Service) refund(ctx context.Context, user uuid.UUID, req *walletv1.Refu
 	if err != nil {
 		return ledger.Transaction{}, err
 	}
-	if entry.Amount.Sign() < 0 || original.Kind != ledger.KindTransfer && original.Kind != ledger.KindCapture {
+	// What somebody else received a part of isn't the user's alone to give back.
+	if entry.Amount.Sign() < 0 || len(original.Entries) != 2 ||
+		original.Kind != ledger.KindTransfer && original.Kind != ledger.KindCapture {
 		return ledger.Transaction{}, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_NOT_REFUNDABLE,
-			"Only payments that you received can be given back.")
+			"Only payments that you alone received can be given back.")
 	}
 	refund := ledger.Refund{Original: original.ID, Kind: ledger.KindRefund, Note: req.GetNote()}
 	said := "all"

@@ -47,6 +47,7 @@ type Service struct {
 	payees   *payees
 	lookups  *lookups
 	watchers *watchers
+	exports  *watchers
 	now      func() time.Time
 	watch    WatchConfig
 }
@@ -70,7 +71,8 @@ func New(deps Deps) *Service {
 		log:      deps.Log,
 		payees:   payees,
 		lookups:  &lookups{payees: payees, limiter: deps.Limiter, log: deps.Logger},
-		watchers: newWatchers(deps.Watch.MaxPerUser),
+		watchers: newWatchers(deps.Watch.MaxPerUser, "You watch your wallet on too many connections. Close one first."),
+		exports:  newWatchers(maxExports, "You are being sent too many statements at once. Wait for one to end."),
 		now:      deps.Clock,
 		watch:    deps.Watch,
 	}
@@ -81,8 +83,11 @@ func New(deps Deps) *Service {
 func (s *Service) Warm(ctx context.Context) error { return s.payees.warm(ctx) }
 
 // GetWallet returns the caller's balances.
-func (s *Service) GetWallet(ctx context.Context, _ *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
+func (s *Service) GetWallet(ctx context.Context, req *walletv1.GetWalletRequest) (*walletv1.GetWalletResponse, error) {
 	user := rpc.PrincipalFrom(ctx).User
+	if req.GetAsOfTime() != nil {
+		return s.walletAt(ctx, user, req.GetAsOfTime())
+	}
 	accounts, err := s.ledger.AccountsUnder(ctx, money.UserPrefix(user))
 	if err != nil {
 		return nil, err

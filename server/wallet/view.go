@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/money"
@@ -44,15 +45,7 @@ func (s *Service) shown(t *ledger.Transaction, user uuid.UUID, asset ledger.Asse
 // views shows entries of one user's accounts, with the names of the other sides
 // loaded at once.
 func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.AccountEntry) ([]*walletv1.Transaction, error) {
-	sides := make([]otherSide, len(entries))
-	var others []uuid.UUID
-	for i := range entries {
-		sides[i] = otherSideOf(&entries[i].Transaction, user)
-		if sides[i].user != uuid.Nil && !slices.Contains(others, sides[i].user) {
-			others = append(others, sides[i].user)
-		}
-	}
-	names, err := s.payees.names(ctx, others)
+	sides, names, err := s.otherSides(ctx, user, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +63,63 @@ func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.Ac
 		showRefunds(list[i], asset, refunds[entries[i].Transaction.ID])
 	}
 	return list, nil
+}
+
+// otherSides finds the other side of each of some entries, and the names of the
+// users among them.
+func (s *Service) otherSides(ctx context.Context, user uuid.UUID, entries []ledger.AccountEntry) ([]otherSide, map[uuid.UUID]payee, error) {
+	sides := make([]otherSide, len(entries))
+	var others []uuid.UUID
+	seen := make(map[uuid.UUID]bool)
+	for i := range entries {
+		sides[i] = otherSideOf(&entries[i].Transaction, user)
+		if other := sides[i].user; other != uuid.Nil && !seen[other] {
+			seen[other] = true
+			others = append(others, other)
+		}
+	}
+	names, err := s.payees.names(ctx, others)
+	return sides, names, err
+}
+
+func (s *Service) walletAt(ctx context.Context, user uuid.UUID, at *timestamppb.Timestamp) (*walletv1.GetWalletResponse, error) {
+	moment, err := timeOf(at, "as_of_time")
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.ledger.AccountsUnderAt(ctx, money.UserPrefix(user), moment)
+	if err != nil {
+		return nil, err
+	}
+	balances, err := s.balancesAt(ctx, accounts)
+	if err != nil {
+		return nil, err
+	}
+	return &walletv1.GetWalletResponse{Balances: balances}, nil
+}
+
+// balancesAt shows what a user's accounts had at a moment in the past, as far as
+// that is known: their totals.
+func (s *Service) balancesAt(ctx context.Context, accounts []ledger.Account) ([]*walletv1.Balance, error) {
+	var list []*walletv1.Balance
+	for i := range accounts {
+		if accounts[i].Version == 0 {
+			continue
+		}
+		asset, err := s.ledger.AssetByID(ctx, accounts[i].Asset)
+		if err != nil {
+			return nil, fmt.Errorf("finding the asset of %s: %w", accounts[i].Code, err)
+		}
+		list = append(list, &walletv1.Balance{Total: money.Format(asset, accounts[i].Balance)})
+	}
+	sortBalances(list)
+	return list, nil
+}
+
+func sortBalances(list []*walletv1.Balance) {
+	slices.SortFunc(list, func(a, b *walletv1.Balance) int {
+		return cmp.Compare(a.GetTotal().GetAsset(), b.GetTotal().GetAsset())
+	})
 }
 
 // balances shows a user's accounts that ever had an entry, ordered by asset, with
@@ -96,9 +146,7 @@ func (s *Service) balances(ctx context.Context, user uuid.UUID, accounts []ledge
 		}
 		list = append(list, shown)
 	}
-	slices.SortFunc(list, func(a, b *walletv1.Balance) int {
-		return cmp.Compare(a.GetTotal().GetAsset(), b.GetTotal().GetAsset())
-	})
+	sortBalances(list)
 	return list, nil
 }
 

@@ -43,12 +43,13 @@ func (c *WatchConfig) setDefaults() {
 // watchers counts the streams of each user.
 type watchers struct {
 	max  int
+	busy string // what a user is told who has as many as that
 	mu   sync.Mutex
 	open map[uuid.UUID]int
 }
 
-func newWatchers(max int) *watchers {
-	return &watchers{max: max, open: make(map[uuid.UUID]int)}
+func newWatchers(max int, busy string) *watchers {
+	return &watchers{max: max, busy: busy, open: make(map[uuid.UUID]int)}
 }
 
 // enter lets a stream of a user in, until leave is called, or fails with
@@ -57,8 +58,7 @@ func (w *watchers) enter(user uuid.UUID) (leave func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.open[user] >= w.max {
-		return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_RATE_LIMITED,
-			"You watch your wallet on too many connections. Close one first.").WithRetry(time.Second)
+		return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_RATE_LIMITED, "%s", w.busy).WithRetry(time.Second)
 	}
 	w.open[user]++
 	return func() {

@@ -183,24 +183,27 @@ func (l *Ledger) AccountsUnder(ctx context.Context, prefix string) ([]Account, e
 	return list, nil
 }
 
-// lastPosition sorts behind every transaction of a moment.
-var lastPosition = uuid.Max
+// Places in the order of a moment's transactions.
+var (
+	firstPosition = uuid.Nil // before all of them
+	lastPosition  = uuid.Max // behind all of them
+)
+
+const selectAccountAt = `
+SELECT a.id, a.code, a.asset_id, coalesce(e.balance, 0), 0::numeric(38,0), NULL::numeric(38,0),
+       coalesce(e.version, 0), coalesce(e.create_time, '-infinity'), a.create_time
+  FROM accounts a
+  LEFT JOIN LATERAL (
+       SELECT version, balance, create_time FROM account_entries
+        WHERE account_id = a.id AND version = (SELECT account_version_before(a.id, $1, $2))
+  ) e ON true`
 
 // AccountAt returns the account as it was at a moment, entries committed at
 // that moment included. Only ID, Code, Asset, Balance, Version, LastTime and
 // CreateTime are set: what was held then isn't kept. An account that had no
 // entries yet has balance 0.
 func (l *Ledger) AccountAt(ctx context.Context, code string, at time.Time) (Account, error) {
-	const query = `
-SELECT a.id, a.code, a.asset_id, coalesce(e.balance, 0), 0::numeric(38,0), NULL::numeric(38,0),
-       coalesce(e.version, 0), coalesce(e.create_time, '-infinity'), a.create_time
-  FROM accounts a
-  LEFT JOIN LATERAL (
-       SELECT version, balance, create_time FROM account_entries
-        WHERE account_id = a.id AND version = (SELECT account_version_before(a.id, $2, $3))
-  ) e ON true
- WHERE a.code = $1`
-	rows, err := l.pool.Query(ctx, query, code, at, lastPosition)
+	rows, err := l.pool.Query(ctx, selectAccountAt+` WHERE a.code = $3`, at, lastPosition, code)
 	if err != nil {
 		return Account{}, fmt.Errorf("reading account: %w", err)
 	}
@@ -212,4 +215,19 @@ SELECT a.id, a.code, a.asset_id, coalesce(e.balance, 0), 0::numeric(38,0), NULL:
 		return Account{}, fmt.Errorf("reading account: %w", err)
 	}
 	return a, nil
+}
+
+// AccountsUnderAt is AccountsUnder as of a moment, with of each account what
+// AccountAt says.
+func (l *Ledger) AccountsUnderAt(ctx context.Context, prefix string, at time.Time) ([]Account, error) {
+	rows, err := l.pool.Query(ctx, selectAccountAt+` WHERE a.code >= $3 AND a.code < $4 ORDER BY a.code`,
+		at, lastPosition, prefix, prefix+"\U0010FFFF")
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanAccount)
+	if err != nil {
+		return nil, fmt.Errorf("reading accounts: %w", err)
+	}
+	return list, nil
 }

@@ -131,6 +131,11 @@ func (b *batch) save(items []item) *savepoint {
 			s.subjects = append(s.subjects, c.Subject)
 		}
 	}
+	for _, account := range named { // what it can repay
+		if a := b.accounts[account]; a != nil && b.accounts[a.receivable] != nil {
+			named = append(named, a.receivable)
+		}
+	}
 	slices.Sort(named)
 	for _, account := range slices.Compact(named) {
 		if a := b.accounts[account]; a != nil {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,10 @@ type change struct {
 	operation *operation // nil unless a hold changes
 	held      Amount     // what the hold's account has held after it
 	counted   []countedUsage
+}
+
+func (ch *change) hasEntry(account AccountID) bool {
+	return slices.ContainsFunc(ch.entries, func(e Entry) bool { return e.Account == account })
 }
 
 var errNoDecision = errors.New("a command decided neither postings nor a change of a hold")
@@ -162,6 +167,17 @@ func (b *batch) checkLimits(c *Command, d *Draft, ch *change) error {
 		e := &ch.entries[i]
 		if err := b.countAccount(b.accounts[e.Account], e.Balance, c, d, ch); err != nil {
 			return err
+		}
+	}
+	if d.Refund != nil {
+		for _, link := range d.Refund.debts { // who has nothing left has no entry
+			if ch.hasEntry(link.account) {
+				continue
+			}
+			a := b.accounts[link.account]
+			if err := b.countAccount(a, a.Balance, c, d, ch); err != nil {
+				return err
+			}
 		}
 	}
 	if ch.operation != nil && len(ch.entries) == 0 {

@@ -8,6 +8,9 @@ type charge struct {
 	direction Direction
 	amount    Amount
 	number    int64
+	// before is what of the same transaction was counted already: limits per
+	// transaction bound both together.
+	before Amount
 	// at is when the movement counted. Counters that began to count after it get
 	// nothing back, since they never had it.
 	at time.Time
@@ -182,8 +185,14 @@ func (b *batch) checkRules(a *lockedAccount, lists [3][]Rule, c charge, u usage,
 func (r *Rule) check(c charge, u usage, balance Amount, now time.Time, zones map[string]*time.Location) *LimitError {
 	used, resets := r.used(u, balance, now, zones)
 	add := c.amount
+	if r.Period == PerTransaction {
+		used = c.before
+	}
 	switch r.Measure {
 	case MeasureCount:
+		if c.number <= 0 {
+			return nil
+		}
 		add = NewAmount(c.number)
 	case MeasureBalance: // balance has the amount in it already
 		if before, err := balance.Sub(c.amount); err == nil {

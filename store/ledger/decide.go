@@ -167,7 +167,7 @@ func callDecide(c *Command, v View) (d Draft, err error) {
 func (b *batch) apply(c *Command, d *Draft, ch *change) verdict {
 	v := verdict{made: -1, operation: -1}
 	done := executedKey{fingerprint: c.Fingerprint}
-	counted := len(ch.counted) > 0
+	counted := c.Counted && len(ch.counted) > 0
 	for _, u := range ch.counted {
 		u.account.meter = meter{usage: u.usage, parsed: true, changed: true}
 		u.account.more = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -165,9 +166,15 @@ type EntriesQuery struct {
 
 // Entries returns an account's entries, newest first.
 func (l *Ledger) Entries(ctx context.Context, q EntriesQuery) ([]AccountEntry, error) {
+	// The bound is a plain comparison, so that any plan begins at it and none reads
+	// what is newer.
 	const query = `SELECT account_id, version, transaction_id, create_time FROM account_entries
-		WHERE account_id = $1 AND ($2 = 0 OR version < $2) ORDER BY version DESC LIMIT $3`
-	return l.entries(ctx, query, q.Account, q.Before, q.Limit)
+		WHERE account_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`
+	before := q.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	return l.entries(ctx, query, q.Account, before, q.Limit)
 }
 
 // EntriesAfter returns an account's entries with versions above version,

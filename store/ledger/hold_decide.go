@@ -131,9 +131,11 @@ func countHold(op HoldOperation, before, after *Hold, now time.Time) (charge, er
 	case HoldCreate:
 		c.amount, c.number = after.Amount, 1
 	case HoldIncrease:
-		c.amount, err = after.Amount.Sub(before.Amount)
+		c.before = claim(before)
+		c.amount, err = claim(after).Sub(c.before)
 	case HoldCapture:
-		c.amount, err = excess(after).Sub(excess(before))
+		c.before = claim(before)
+		c.amount, err = claim(after).Sub(c.before)
 		if rest, e := after.Amount.Sub(after.Captured); e == nil && after.State != HoldOpen && rest.Sign() > 0 {
 			c.amount, c.at = rest.Neg(), after.CreateTime
 		}
@@ -146,10 +148,11 @@ func countHold(op HoldOperation, before, after *Hold, now time.Time) (charge, er
 	return c, err
 }
 
-// excess is what of a hold was captured beyond its amount.
-func excess(h *Hold) Amount {
-	if over, err := h.Captured.Sub(h.Amount); err == nil && over.Sign() > 0 {
-		return over
+// claim is what a hold has taken or may take without asking: the greater of what
+// was authorized and what was captured.
+func claim(h *Hold) Amount {
+	if h.Captured.Cmp(h.Amount) > 0 {
+		return h.Captured
 	}
-	return Amount{}
+	return h.Amount
 }

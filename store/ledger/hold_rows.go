@@ -113,10 +113,13 @@ func (l *Ledger) Holds(ctx context.Context, q HoldsQuery) ([]Hold, error) {
 // holdAfter returns a hold as it was right after the operation that executed a
 // key: what its first caller was told.
 func (l *Ledger) holdAfter(ctx context.Context, done executedKey) (Hold, error) {
-	row := l.pool.QueryRow(ctx, `
-SELECT hold_id, amount, captured, state, create_time FROM hold_operations
- WHERE CASE WHEN $1::uuid IS NULL THEN hold_id = $2 AND position = $3 ELSE transaction_id = $1 END`,
-		optionalID(done.transaction), done.hold, done.position)
+	const operation = `SELECT hold_id, amount, captured, state, create_time FROM hold_operations`
+	var row pgx.Row
+	if done.transaction != uuid.Nil {
+		row = l.pool.QueryRow(ctx, operation+` WHERE transaction_id = $1`, done.transaction)
+	} else {
+		row = l.pool.QueryRow(ctx, operation+` WHERE hold_id = $1 AND position = $2`, done.hold, done.position)
+	}
 	var then Hold
 	var at time.Time
 	if err := row.Scan(&then.ID, &then.Amount, &then.Captured, &then.State, &at); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a machine without time zones would commit nothing once a limit names one
 
 	"github.com/google/uuid"
 )
@@ -104,18 +105,33 @@ const zoneUTC = "UTC"
 // one does; zero for a lifetime.
 func (w window) begin(at time.Time, zones map[string]*time.Location) (begin, next time.Time) {
 	zone := zones[w.Zone]
-	if zone == nil {
+	if zone == nil { // no rule needs it any more, but a counter does
 		zone = time.UTC
+		if known, err := time.LoadLocation(w.Zone); err == nil {
+			zone = known
+		}
 	}
 	year, month, day := at.In(zone).Date()
 	switch w.Period {
 	case PerDay:
-		return time.Date(year, month, day, 0, 0, 0, 0, zone), time.Date(year, month, day+1, 0, 0, 0, 0, zone)
+		return midnight(year, month, day, zone), midnight(year, month, day+1, zone)
 	case PerMonth:
-		return time.Date(year, month, 1, 0, 0, 0, 0, zone), time.Date(year, month+1, 1, 0, 0, 0, 0, zone)
+		return midnight(year, month, 1, zone), midnight(year, month+1, 1, zone)
 	default:
 		return time.Time{}, time.Time{}
 	}
+}
+
+// midnight returns when a day begins. Where clocks are put forward at midnight
+// that is later than 0:00; where they are put back to it, it is the first 0:00.
+func midnight(year int, month time.Month, day int, zone *time.Location) time.Time {
+	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if t.Hour() > 12 { // still the day before
+		if _, end := t.ZoneBounds(); !end.IsZero() {
+			return end
+		}
+	}
+	return t
 }
 
 // window is the rule's; false if the rule looks at nothing but the transaction.

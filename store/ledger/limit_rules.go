@@ -67,8 +67,11 @@ func (l *Ledger) Rules(ctx context.Context) ([]Rule, error) { return readRules(c
 // that changes instead, and before is how it was. What was counted counts on. It
 // takes effect with tx, on all replicas at once, and fails with ErrRuleInvalid.
 func SetRule(ctx context.Context, tx pgx.Tx, r Rule) (before *Rule, after Rule, err error) {
-	if _, err := newRules(0, []Rule{r}); err != nil {
+	if err := r.valid(); err != nil {
 		return nil, Rule{}, fmt.Errorf("%w: %w", ErrRuleInvalid, err)
+	}
+	if r.Zone == time.Local.String() { // Go knows it by that name, differently on each machine
+		return nil, Rule{}, fmt.Errorf("%w: the time zone %s depends on the machine", ErrRuleInvalid, r.Zone)
 	}
 	if err := changeRules(ctx, tx); err != nil {
 		return nil, Rule{}, err
@@ -90,6 +93,36 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now())
 RETURNING id, scope, asset_id, measure, direction, period, zone, maximum, create_time, update_time`,
 		id.New(), r.Scope, r.Asset, r.Measure, r.Direction, r.Period, r.Zone, r.Maximum)
 	return nil, after, err
+}
+
+// valid tells whether a rule's parts make sense and go together.
+func (r *Rule) valid() error {
+	calendar := r.Period == PerDay || r.Period == PerMonth
+	switch {
+	case r.Direction != Outgoing && r.Direction != Incoming:
+		return fmt.Errorf("no direction %q", r.Direction)
+	case !calendar && r.Period != PerTransaction && r.Period != PerLifetime:
+		return fmt.Errorf("no period %q", r.Period)
+	case r.Zone == "" || r.Zone == "Local" || !calendar && r.Zone != "UTC":
+		return fmt.Errorf("the zone %q for a %s", r.Zone, r.Period)
+	case r.Maximum.Sign() < 0:
+		return fmt.Errorf("a maximum of %s", r.Maximum)
+	}
+	switch r.Measure {
+	case MeasureAmount:
+	case MeasureCount:
+		if r.Period == PerTransaction {
+			return errors.New("a number of transactions per transaction")
+		}
+	case MeasureBalance:
+		if r.Direction != Incoming || r.Period != PerTransaction {
+			return errors.New("a balance is bounded by what comes in, per transaction")
+		}
+	default:
+		return fmt.Errorf("no measure %q", r.Measure)
+	}
+	_, err := time.LoadLocation(r.Zone)
+	return err
 }
 
 // DeleteRule ends a limit, or fails with ErrRuleNotFound.

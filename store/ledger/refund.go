@@ -150,13 +150,29 @@ func (p *refundPlan) post(v View, list []Posting, part *RefundPart, posting Post
 			break
 		}
 		part.debts = append(part.debts, d)
-		list = append(list, Posting{d.receivable, owed})
+		if list, err = owe(list, Posting{d.receivable, owed}); err != nil {
+			break
+		}
 		posting.Amount = available.Neg()
 	}
 	if posting.Amount.IsZero() {
 		return list
 	}
 	return append(list, posting)
+}
+
+// owe adds a debt to one of the same owner, if there is one.
+func owe(list []Posting, debt Posting) ([]Posting, error) {
+	for i := range list {
+		if list[i].Account == debt.Account {
+			sum, err := list[i].Amount.Add(debt.Amount)
+			if err == nil {
+				list[i].Amount = sum
+			}
+			return list, err
+		}
+	}
+	return append(list, debt), nil
 }
 
 // givesBack is what a refund gives back to an account's counters.

@@ -41,6 +41,9 @@ func (b *batch) repay(debts []debt, cause verdict) {
 			continue
 		}
 		at := b.made[cause.made].CreateTime
+		if at.Before(d.receivable.LastTime) { // of an import
+			at = d.receivable.LastTime
+		}
 		entries := []Entry{
 			nextEntry(d.account, amount.Neg()),
 			nextEntry(d.receivable, amount),

@@ -46,7 +46,6 @@ type VerifyOptions struct {
 // problem returns false.
 type Check func(ctx context.Context, tx pgx.Tx, problem func(Problem) bool) error
 
-
 // Verify proves from the rows, under one snapshot, that the books are right. It
 // trusts no figure that it can recompute:
 //

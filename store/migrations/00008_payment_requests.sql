@@ -33,9 +33,10 @@ CREATE VIEW payment_request_states AS
 GRANT SELECT ON payment_request_states TO tillbook_app;
 
 -- What each tier may move until operators decide otherwise, in about the same
--- worth of the usual currencies: units are those that one US dollar or so is.
+-- worth of the usual currencies: units are those that one US dollar or so is. Ids
+-- begin with the time as those of later limits do, since limits are listed by id.
 INSERT INTO limit_rules (id, scope, asset_id, measure, direction, period, zone, maximum, create_time, update_time)
-SELECT gen_random_uuid(), 'tier/' || t.tier, a.id, r.measure, r.direction, r.period, 'UTC',
+SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '-7' || substr(gen_random_uuid()::text, 16))::uuid, 'tier/' || t.tier, a.id, r.measure, r.direction, r.period, 'UTC',
        (r.dollars::numeric * t.factor * u.units * 10 ^ a.exponent)::numeric(38, 0), now(), now()
   FROM (VALUES ('USD', 1), ('EUR', 1), ('CAD', 1), ('MYR', 5), ('HKD', 10), ('GHS', 10), ('JPY', 100),
                ('KES', 100), ('NGN', 1000), ('IDR', 10000)) AS u (code, units)

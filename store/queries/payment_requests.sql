@@ -49,10 +49,10 @@ SELECT * FROM payment_request_states
 -- expired.
 -- name: ResolvePaymentRequest :execrows
 INSERT INTO resolutions (subject, outcome, create_time)
-SELECT p.id, sqlc.arg(outcome)::smallint, clock_timestamp()
-  FROM payment_requests AS p
+SELECT p.id, sqlc.arg(outcome)::smallint, clock.now
+  FROM payment_requests AS p, (SELECT clock_timestamp() AS now) AS clock
  WHERE p.id = @id
-   AND p.expire_time > clock_timestamp()
+   AND p.expire_time > clock.now
 ON CONFLICT ON CONSTRAINT resolutions_pkey DO NOTHING;
 
 -- ErasePaymentRequestNotes erases what a user wrote or was written to.

@@ -11,6 +11,7 @@ import (
 	v11 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	v12 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
+	v13 "github.com/tillbook/tillbook/gen/tillbook/statement/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -709,7 +710,10 @@ func (x *PostTransactionResponse) GetTransaction() *Transaction {
 
 // GetTrialBalanceRequest is the request of GetTrialBalance.
 type GetTrialBalanceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment to look at: entries committed after it, and accounts opened after
+	// it, are left out. If unset, now.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -742,6 +746,13 @@ func (x *GetTrialBalanceRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetTrialBalanceRequest.ProtoReflect.Descriptor instead.
 func (*GetTrialBalanceRequest) Descriptor() ([]byte, []int) {
 	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetTrialBalanceRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
 }
 
 // GetTrialBalanceResponse is the response of GetTrialBalance.
@@ -2501,11 +2512,143 @@ func (x *GetReceiptResponse) GetReceipt() *v12.Receipt {
 	return nil
 }
 
+// ExportStatementRequest is the request of ExportStatement.
+type ExportStatementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's code.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The first moment of the statement.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The moment at which the statement ends; what was committed at it is left out.
+	// After start_time, and at most 3,660 days after it. Now if unset or in the
+	// future.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// How it is written.
+	Format v13.StatementFormat `protobuf:"varint,4,opt,name=format,proto3,enum=tillbook.statement.v1.StatementFormat" json:"format,omitempty"`
+	// The IANA time zone that times are written in, such as "Asia/Jakarta"; UTC if
+	// empty.
+	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStatementRequest) Reset() {
+	*x = ExportStatementRequest{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStatementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStatementRequest) ProtoMessage() {}
+
+func (x *ExportStatementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStatementRequest.ProtoReflect.Descriptor instead.
+func (*ExportStatementRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ExportStatementRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ExportStatementRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ExportStatementRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ExportStatementRequest) GetFormat() v13.StatementFormat {
+	if x != nil {
+		return x.Format
+	}
+	return v13.StatementFormat(0)
+}
+
+func (x *ExportStatementRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// ExportStatementResponse is one piece of the document that ExportStatement
+// streams.
+type ExportStatementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes of the document, at most 64 KiB.
+	Chunk         []byte `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStatementResponse) Reset() {
+	*x = ExportStatementResponse{}
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStatementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStatementResponse) ProtoMessage() {}
+
+func (x *ExportStatementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_ledger_v1_ledger_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStatementResponse.ProtoReflect.Descriptor instead.
+func (*ExportStatementResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ExportStatementResponse) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
 var File_tillbook_ledger_v1_ledger_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/ledger/v1/ledger_service.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/error/v1/error.proto\x1a\x1ftillbook/ledger/v1/ledger.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\"e\n" +
+	"'tillbook/ledger/v1/ledger_service.proto\x12\x12tillbook.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/error/v1/error.proto\x1a\x1ftillbook/ledger/v1/ledger.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a%tillbook/statement/v1/statement.proto\"e\n" +
 	"\x11ListAssetsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -2543,8 +2686,10 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x02\x10dR\bpostings\x12-\n" +
 	"\x06reason\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x8c\x012\t^\\P{Cc}*$R\x06reason\"\\\n" +
 	"\x17PostTransactionResponse\x12A\n" +
-	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"\x18\n" +
-	"\x16GetTrialBalanceRequest\"U\n" +
+	"\vtransaction\x18\x01 \x01(\v2\x1f.tillbook.ledger.v1.TransactionR\vtransaction\"R\n" +
+	"\x16GetTrialBalanceRequest\x128\n" +
+	"\n" +
+	"as_of_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"U\n" +
 	"\x17GetTrialBalanceResponse\x12:\n" +
 	"\x05lines\x18\x01 \x03(\v2$.tillbook.ledger.v1.TrialBalanceLineR\x05lines\"\x0f\n" +
 	"\rVerifyRequest\"\xb3\x01\n" +
@@ -2651,11 +2796,21 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x11GetReceiptRequest\x12@\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\"I\n" +
 	"\x12GetReceiptResponse\x123\n" +
-	"\areceipt\x18\x01 \x01(\v2\x19.tillbook.seal.v1.ReceiptR\areceipt*V\n" +
+	"\areceipt\x18\x01 \x01(\v2\x19.tillbook.seal.v1.ReceiptR\areceipt\"\xd3\x02\n" +
+	"\x16ExportStatementRequest\x12.\n" +
+	"\aaccount\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]*$R\aaccount\x12A\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12J\n" +
+	"\x06format\x18\x04 \x01(\x0e2&.tillbook.statement.v1.StatementFormatB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12C\n" +
+	"\ttime_zone\x18\x05 \x01(\tB&\xbaH#r!\x18@2\x1d^([A-Za-z][A-Za-z0-9_+/-]*)?$R\btimeZone\"/\n" +
+	"\x17ExportStatementResponse\x12\x14\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk*V\n" +
 	"\bPostMode\x12\x19\n" +
 	"\x15POST_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10POST_MODE_ATOMIC\x10\x01\x12\x19\n" +
-	"\x15POST_MODE_INDEPENDENT\x10\x022\x9e\x10\n" +
+	"\x15POST_MODE_INDEPENDENT\x10\x022\x91\x11\n" +
 	"\rLedgerService\x12`\n" +
 	"\n" +
 	"ListAssets\x12%.tillbook.ledger.v1.ListAssetsRequest\x1a&.tillbook.ledger.v1.ListAssetsResponse\"\x03\x90\x02\x01\x12c\n" +
@@ -2680,7 +2835,8 @@ const file_tillbook_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x12ImportTransactions\x12-.tillbook.ledger.v1.ImportTransactionsRequest\x1a..tillbook.ledger.v1.ImportTransactionsResponse(\x01\x12]\n" +
 	"\tGetImport\x12$.tillbook.ledger.v1.GetImportRequest\x1a%.tillbook.ledger.v1.GetImportResponse\"\x03\x90\x02\x01\x12`\n" +
 	"\n" +
-	"GetReceipt\x12%.tillbook.ledger.v1.GetReceiptRequest\x1a&.tillbook.ledger.v1.GetReceiptResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
+	"GetReceipt\x12%.tillbook.ledger.v1.GetReceiptRequest\x1a&.tillbook.ledger.v1.GetReceiptResponse\"\x03\x90\x02\x01\x12q\n" +
+	"\x0fExportStatement\x12*.tillbook.ledger.v1.ExportStatementRequest\x1a+.tillbook.ledger.v1.ExportStatementResponse\"\x03\x90\x02\x010\x01B\xd4\x01\n" +
 	"\x16com.tillbook.ledger.v1B\x12LedgerServiceProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/ledger/v1;ledgerv1\xa2\x02\x03TLX\xaa\x02\x12Tillbook.Ledger.V1\xca\x02\x12Tillbook\\Ledger\\V1\xe2\x02\x1eTillbook\\Ledger\\V1\\GPBMetadata\xea\x02\x14Tillbook::Ledger::V1b\x06proto3"
 
 var (
@@ -2696,7 +2852,7 @@ func file_tillbook_ledger_v1_ledger_service_proto_rawDescGZIP() []byte {
 }
 
 var file_tillbook_ledger_v1_ledger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tillbook_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_tillbook_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_tillbook_ledger_v1_ledger_service_proto_goTypes = []any{
 	(PostMode)(0),                      // 0: tillbook.ledger.v1.PostMode
 	(*ListAssetsRequest)(nil),          // 1: tillbook.ledger.v1.ListAssetsRequest
@@ -2742,102 +2898,111 @@ var file_tillbook_ledger_v1_ledger_service_proto_goTypes = []any{
 	(*GetImportResponse)(nil),          // 41: tillbook.ledger.v1.GetImportResponse
 	(*GetReceiptRequest)(nil),          // 42: tillbook.ledger.v1.GetReceiptRequest
 	(*GetReceiptResponse)(nil),         // 43: tillbook.ledger.v1.GetReceiptResponse
-	(*Asset)(nil),                      // 44: tillbook.ledger.v1.Asset
-	(*timestamppb.Timestamp)(nil),      // 45: google.protobuf.Timestamp
-	(*Account)(nil),                    // 46: tillbook.ledger.v1.Account
-	(*Entry)(nil),                      // 47: tillbook.ledger.v1.Entry
-	(*Transaction)(nil),                // 48: tillbook.ledger.v1.Transaction
-	(*Posting)(nil),                    // 49: tillbook.ledger.v1.Posting
-	(*TrialBalanceLine)(nil),           // 50: tillbook.ledger.v1.TrialBalanceLine
-	(*Problem)(nil),                    // 51: tillbook.ledger.v1.Problem
-	(*v1.Money)(nil),                   // 52: tillbook.money.v1.Money
-	(*Hold)(nil),                       // 53: tillbook.ledger.v1.Hold
-	(HoldState)(0),                     // 54: tillbook.ledger.v1.HoldState
-	(v11.Outcome)(0),                   // 55: tillbook.error.v1.Outcome
-	(*v12.Receipt)(nil),                // 56: tillbook.seal.v1.Receipt
+	(*ExportStatementRequest)(nil),     // 44: tillbook.ledger.v1.ExportStatementRequest
+	(*ExportStatementResponse)(nil),    // 45: tillbook.ledger.v1.ExportStatementResponse
+	(*Asset)(nil),                      // 46: tillbook.ledger.v1.Asset
+	(*timestamppb.Timestamp)(nil),      // 47: google.protobuf.Timestamp
+	(*Account)(nil),                    // 48: tillbook.ledger.v1.Account
+	(*Entry)(nil),                      // 49: tillbook.ledger.v1.Entry
+	(*Transaction)(nil),                // 50: tillbook.ledger.v1.Transaction
+	(*Posting)(nil),                    // 51: tillbook.ledger.v1.Posting
+	(*TrialBalanceLine)(nil),           // 52: tillbook.ledger.v1.TrialBalanceLine
+	(*Problem)(nil),                    // 53: tillbook.ledger.v1.Problem
+	(*v1.Money)(nil),                   // 54: tillbook.money.v1.Money
+	(*Hold)(nil),                       // 55: tillbook.ledger.v1.Hold
+	(HoldState)(0),                     // 56: tillbook.ledger.v1.HoldState
+	(v11.Outcome)(0),                   // 57: tillbook.error.v1.Outcome
+	(*v12.Receipt)(nil),                // 58: tillbook.seal.v1.Receipt
+	(v13.StatementFormat)(0),           // 59: tillbook.statement.v1.StatementFormat
 }
 var file_tillbook_ledger_v1_ledger_service_proto_depIdxs = []int32{
-	44, // 0: tillbook.ledger.v1.ListAssetsResponse.assets:type_name -> tillbook.ledger.v1.Asset
-	44, // 1: tillbook.ledger.v1.CreateAssetRequest.asset:type_name -> tillbook.ledger.v1.Asset
-	44, // 2: tillbook.ledger.v1.CreateAssetResponse.asset:type_name -> tillbook.ledger.v1.Asset
-	45, // 3: tillbook.ledger.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	46, // 4: tillbook.ledger.v1.GetAccountResponse.account:type_name -> tillbook.ledger.v1.Account
-	47, // 5: tillbook.ledger.v1.ListEntriesResponse.entries:type_name -> tillbook.ledger.v1.Entry
-	48, // 6: tillbook.ledger.v1.GetTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	49, // 7: tillbook.ledger.v1.PostTransactionRequest.postings:type_name -> tillbook.ledger.v1.Posting
-	48, // 8: tillbook.ledger.v1.PostTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	50, // 9: tillbook.ledger.v1.GetTrialBalanceResponse.lines:type_name -> tillbook.ledger.v1.TrialBalanceLine
-	51, // 10: tillbook.ledger.v1.VerifyResponse.problems:type_name -> tillbook.ledger.v1.Problem
-	52, // 11: tillbook.ledger.v1.CreateHoldRequest.amount:type_name -> tillbook.money.v1.Money
-	45, // 12: tillbook.ledger.v1.CreateHoldRequest.expire_time:type_name -> google.protobuf.Timestamp
-	53, // 13: tillbook.ledger.v1.CreateHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
-	52, // 14: tillbook.ledger.v1.IncreaseHoldRequest.amount:type_name -> tillbook.money.v1.Money
-	53, // 15: tillbook.ledger.v1.IncreaseHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
-	49, // 16: tillbook.ledger.v1.CaptureHoldRequest.credits:type_name -> tillbook.ledger.v1.Posting
-	48, // 17: tillbook.ledger.v1.CaptureHoldResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	53, // 18: tillbook.ledger.v1.CaptureHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
-	53, // 19: tillbook.ledger.v1.VoidHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
-	53, // 20: tillbook.ledger.v1.GetHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
-	54, // 21: tillbook.ledger.v1.ListHoldsRequest.state:type_name -> tillbook.ledger.v1.HoldState
-	53, // 22: tillbook.ledger.v1.ListHoldsResponse.holds:type_name -> tillbook.ledger.v1.Hold
-	52, // 23: tillbook.ledger.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
-	48, // 24: tillbook.ledger.v1.RefundTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	48, // 25: tillbook.ledger.v1.ReverseTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
-	0,  // 26: tillbook.ledger.v1.PostTransactionsRequest.mode:type_name -> tillbook.ledger.v1.PostMode
-	11, // 27: tillbook.ledger.v1.PostTransactionsRequest.items:type_name -> tillbook.ledger.v1.PostTransactionRequest
-	35, // 28: tillbook.ledger.v1.PostTransactionsResponse.results:type_name -> tillbook.ledger.v1.PostResult
-	48, // 29: tillbook.ledger.v1.PostResult.transaction:type_name -> tillbook.ledger.v1.Transaction
-	36, // 30: tillbook.ledger.v1.PostResult.failure:type_name -> tillbook.ledger.v1.PostFailure
-	55, // 31: tillbook.ledger.v1.PostFailure.outcome:type_name -> tillbook.error.v1.Outcome
-	38, // 32: tillbook.ledger.v1.ImportTransactionsRequest.items:type_name -> tillbook.ledger.v1.ImportItem
-	45, // 33: tillbook.ledger.v1.ImportItem.time:type_name -> google.protobuf.Timestamp
-	49, // 34: tillbook.ledger.v1.ImportItem.postings:type_name -> tillbook.ledger.v1.Posting
-	56, // 35: tillbook.ledger.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
-	1,  // 36: tillbook.ledger.v1.LedgerService.ListAssets:input_type -> tillbook.ledger.v1.ListAssetsRequest
-	3,  // 37: tillbook.ledger.v1.LedgerService.CreateAsset:input_type -> tillbook.ledger.v1.CreateAssetRequest
-	5,  // 38: tillbook.ledger.v1.LedgerService.GetAccount:input_type -> tillbook.ledger.v1.GetAccountRequest
-	7,  // 39: tillbook.ledger.v1.LedgerService.ListEntries:input_type -> tillbook.ledger.v1.ListEntriesRequest
-	9,  // 40: tillbook.ledger.v1.LedgerService.GetTransaction:input_type -> tillbook.ledger.v1.GetTransactionRequest
-	11, // 41: tillbook.ledger.v1.LedgerService.PostTransaction:input_type -> tillbook.ledger.v1.PostTransactionRequest
-	13, // 42: tillbook.ledger.v1.LedgerService.GetTrialBalance:input_type -> tillbook.ledger.v1.GetTrialBalanceRequest
-	15, // 43: tillbook.ledger.v1.LedgerService.Verify:input_type -> tillbook.ledger.v1.VerifyRequest
-	17, // 44: tillbook.ledger.v1.LedgerService.CreateHold:input_type -> tillbook.ledger.v1.CreateHoldRequest
-	19, // 45: tillbook.ledger.v1.LedgerService.IncreaseHold:input_type -> tillbook.ledger.v1.IncreaseHoldRequest
-	21, // 46: tillbook.ledger.v1.LedgerService.CaptureHold:input_type -> tillbook.ledger.v1.CaptureHoldRequest
-	23, // 47: tillbook.ledger.v1.LedgerService.VoidHold:input_type -> tillbook.ledger.v1.VoidHoldRequest
-	25, // 48: tillbook.ledger.v1.LedgerService.GetHold:input_type -> tillbook.ledger.v1.GetHoldRequest
-	27, // 49: tillbook.ledger.v1.LedgerService.ListHolds:input_type -> tillbook.ledger.v1.ListHoldsRequest
-	29, // 50: tillbook.ledger.v1.LedgerService.RefundTransaction:input_type -> tillbook.ledger.v1.RefundTransactionRequest
-	31, // 51: tillbook.ledger.v1.LedgerService.ReverseTransaction:input_type -> tillbook.ledger.v1.ReverseTransactionRequest
-	33, // 52: tillbook.ledger.v1.LedgerService.PostTransactions:input_type -> tillbook.ledger.v1.PostTransactionsRequest
-	37, // 53: tillbook.ledger.v1.LedgerService.ImportTransactions:input_type -> tillbook.ledger.v1.ImportTransactionsRequest
-	40, // 54: tillbook.ledger.v1.LedgerService.GetImport:input_type -> tillbook.ledger.v1.GetImportRequest
-	42, // 55: tillbook.ledger.v1.LedgerService.GetReceipt:input_type -> tillbook.ledger.v1.GetReceiptRequest
-	2,  // 56: tillbook.ledger.v1.LedgerService.ListAssets:output_type -> tillbook.ledger.v1.ListAssetsResponse
-	4,  // 57: tillbook.ledger.v1.LedgerService.CreateAsset:output_type -> tillbook.ledger.v1.CreateAssetResponse
-	6,  // 58: tillbook.ledger.v1.LedgerService.GetAccount:output_type -> tillbook.ledger.v1.GetAccountResponse
-	8,  // 59: tillbook.ledger.v1.LedgerService.ListEntries:output_type -> tillbook.ledger.v1.ListEntriesResponse
-	10, // 60: tillbook.ledger.v1.LedgerService.GetTransaction:output_type -> tillbook.ledger.v1.GetTransactionResponse
-	12, // 61: tillbook.ledger.v1.LedgerService.PostTransaction:output_type -> tillbook.ledger.v1.PostTransactionResponse
-	14, // 62: tillbook.ledger.v1.LedgerService.GetTrialBalance:output_type -> tillbook.ledger.v1.GetTrialBalanceResponse
-	16, // 63: tillbook.ledger.v1.LedgerService.Verify:output_type -> tillbook.ledger.v1.VerifyResponse
-	18, // 64: tillbook.ledger.v1.LedgerService.CreateHold:output_type -> tillbook.ledger.v1.CreateHoldResponse
-	20, // 65: tillbook.ledger.v1.LedgerService.IncreaseHold:output_type -> tillbook.ledger.v1.IncreaseHoldResponse
-	22, // 66: tillbook.ledger.v1.LedgerService.CaptureHold:output_type -> tillbook.ledger.v1.CaptureHoldResponse
-	24, // 67: tillbook.ledger.v1.LedgerService.VoidHold:output_type -> tillbook.ledger.v1.VoidHoldResponse
-	26, // 68: tillbook.ledger.v1.LedgerService.GetHold:output_type -> tillbook.ledger.v1.GetHoldResponse
-	28, // 69: tillbook.ledger.v1.LedgerService.ListHolds:output_type -> tillbook.ledger.v1.ListHoldsResponse
-	30, // 70: tillbook.ledger.v1.LedgerService.RefundTransaction:output_type -> tillbook.ledger.v1.RefundTransactionResponse
-	32, // 71: tillbook.ledger.v1.LedgerService.ReverseTransaction:output_type -> tillbook.ledger.v1.ReverseTransactionResponse
-	34, // 72: tillbook.ledger.v1.LedgerService.PostTransactions:output_type -> tillbook.ledger.v1.PostTransactionsResponse
-	39, // 73: tillbook.ledger.v1.LedgerService.ImportTransactions:output_type -> tillbook.ledger.v1.ImportTransactionsResponse
-	41, // 74: tillbook.ledger.v1.LedgerService.GetImport:output_type -> tillbook.ledger.v1.GetImportResponse
-	43, // 75: tillbook.ledger.v1.LedgerService.GetReceipt:output_type -> tillbook.ledger.v1.GetReceiptResponse
-	56, // [56:76] is the sub-list for method output_type
-	36, // [36:56] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	46, // 0: tillbook.ledger.v1.ListAssetsResponse.assets:type_name -> tillbook.ledger.v1.Asset
+	46, // 1: tillbook.ledger.v1.CreateAssetRequest.asset:type_name -> tillbook.ledger.v1.Asset
+	46, // 2: tillbook.ledger.v1.CreateAssetResponse.asset:type_name -> tillbook.ledger.v1.Asset
+	47, // 3: tillbook.ledger.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	48, // 4: tillbook.ledger.v1.GetAccountResponse.account:type_name -> tillbook.ledger.v1.Account
+	49, // 5: tillbook.ledger.v1.ListEntriesResponse.entries:type_name -> tillbook.ledger.v1.Entry
+	50, // 6: tillbook.ledger.v1.GetTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	51, // 7: tillbook.ledger.v1.PostTransactionRequest.postings:type_name -> tillbook.ledger.v1.Posting
+	50, // 8: tillbook.ledger.v1.PostTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	47, // 9: tillbook.ledger.v1.GetTrialBalanceRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	52, // 10: tillbook.ledger.v1.GetTrialBalanceResponse.lines:type_name -> tillbook.ledger.v1.TrialBalanceLine
+	53, // 11: tillbook.ledger.v1.VerifyResponse.problems:type_name -> tillbook.ledger.v1.Problem
+	54, // 12: tillbook.ledger.v1.CreateHoldRequest.amount:type_name -> tillbook.money.v1.Money
+	47, // 13: tillbook.ledger.v1.CreateHoldRequest.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 14: tillbook.ledger.v1.CreateHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	54, // 15: tillbook.ledger.v1.IncreaseHoldRequest.amount:type_name -> tillbook.money.v1.Money
+	55, // 16: tillbook.ledger.v1.IncreaseHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	51, // 17: tillbook.ledger.v1.CaptureHoldRequest.credits:type_name -> tillbook.ledger.v1.Posting
+	50, // 18: tillbook.ledger.v1.CaptureHoldResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	55, // 19: tillbook.ledger.v1.CaptureHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	55, // 20: tillbook.ledger.v1.VoidHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	55, // 21: tillbook.ledger.v1.GetHoldResponse.hold:type_name -> tillbook.ledger.v1.Hold
+	56, // 22: tillbook.ledger.v1.ListHoldsRequest.state:type_name -> tillbook.ledger.v1.HoldState
+	55, // 23: tillbook.ledger.v1.ListHoldsResponse.holds:type_name -> tillbook.ledger.v1.Hold
+	54, // 24: tillbook.ledger.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	50, // 25: tillbook.ledger.v1.RefundTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	50, // 26: tillbook.ledger.v1.ReverseTransactionResponse.transaction:type_name -> tillbook.ledger.v1.Transaction
+	0,  // 27: tillbook.ledger.v1.PostTransactionsRequest.mode:type_name -> tillbook.ledger.v1.PostMode
+	11, // 28: tillbook.ledger.v1.PostTransactionsRequest.items:type_name -> tillbook.ledger.v1.PostTransactionRequest
+	35, // 29: tillbook.ledger.v1.PostTransactionsResponse.results:type_name -> tillbook.ledger.v1.PostResult
+	50, // 30: tillbook.ledger.v1.PostResult.transaction:type_name -> tillbook.ledger.v1.Transaction
+	36, // 31: tillbook.ledger.v1.PostResult.failure:type_name -> tillbook.ledger.v1.PostFailure
+	57, // 32: tillbook.ledger.v1.PostFailure.outcome:type_name -> tillbook.error.v1.Outcome
+	38, // 33: tillbook.ledger.v1.ImportTransactionsRequest.items:type_name -> tillbook.ledger.v1.ImportItem
+	47, // 34: tillbook.ledger.v1.ImportItem.time:type_name -> google.protobuf.Timestamp
+	51, // 35: tillbook.ledger.v1.ImportItem.postings:type_name -> tillbook.ledger.v1.Posting
+	58, // 36: tillbook.ledger.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
+	47, // 37: tillbook.ledger.v1.ExportStatementRequest.start_time:type_name -> google.protobuf.Timestamp
+	47, // 38: tillbook.ledger.v1.ExportStatementRequest.end_time:type_name -> google.protobuf.Timestamp
+	59, // 39: tillbook.ledger.v1.ExportStatementRequest.format:type_name -> tillbook.statement.v1.StatementFormat
+	1,  // 40: tillbook.ledger.v1.LedgerService.ListAssets:input_type -> tillbook.ledger.v1.ListAssetsRequest
+	3,  // 41: tillbook.ledger.v1.LedgerService.CreateAsset:input_type -> tillbook.ledger.v1.CreateAssetRequest
+	5,  // 42: tillbook.ledger.v1.LedgerService.GetAccount:input_type -> tillbook.ledger.v1.GetAccountRequest
+	7,  // 43: tillbook.ledger.v1.LedgerService.ListEntries:input_type -> tillbook.ledger.v1.ListEntriesRequest
+	9,  // 44: tillbook.ledger.v1.LedgerService.GetTransaction:input_type -> tillbook.ledger.v1.GetTransactionRequest
+	11, // 45: tillbook.ledger.v1.LedgerService.PostTransaction:input_type -> tillbook.ledger.v1.PostTransactionRequest
+	13, // 46: tillbook.ledger.v1.LedgerService.GetTrialBalance:input_type -> tillbook.ledger.v1.GetTrialBalanceRequest
+	15, // 47: tillbook.ledger.v1.LedgerService.Verify:input_type -> tillbook.ledger.v1.VerifyRequest
+	17, // 48: tillbook.ledger.v1.LedgerService.CreateHold:input_type -> tillbook.ledger.v1.CreateHoldRequest
+	19, // 49: tillbook.ledger.v1.LedgerService.IncreaseHold:input_type -> tillbook.ledger.v1.IncreaseHoldRequest
+	21, // 50: tillbook.ledger.v1.LedgerService.CaptureHold:input_type -> tillbook.ledger.v1.CaptureHoldRequest
+	23, // 51: tillbook.ledger.v1.LedgerService.VoidHold:input_type -> tillbook.ledger.v1.VoidHoldRequest
+	25, // 52: tillbook.ledger.v1.LedgerService.GetHold:input_type -> tillbook.ledger.v1.GetHoldRequest
+	27, // 53: tillbook.ledger.v1.LedgerService.ListHolds:input_type -> tillbook.ledger.v1.ListHoldsRequest
+	29, // 54: tillbook.ledger.v1.LedgerService.RefundTransaction:input_type -> tillbook.ledger.v1.RefundTransactionRequest
+	31, // 55: tillbook.ledger.v1.LedgerService.ReverseTransaction:input_type -> tillbook.ledger.v1.ReverseTransactionRequest
+	33, // 56: tillbook.ledger.v1.LedgerService.PostTransactions:input_type -> tillbook.ledger.v1.PostTransactionsRequest
+	37, // 57: tillbook.ledger.v1.LedgerService.ImportTransactions:input_type -> tillbook.ledger.v1.ImportTransactionsRequest
+	40, // 58: tillbook.ledger.v1.LedgerService.GetImport:input_type -> tillbook.ledger.v1.GetImportRequest
+	42, // 59: tillbook.ledger.v1.LedgerService.GetReceipt:input_type -> tillbook.ledger.v1.GetReceiptRequest
+	44, // 60: tillbook.ledger.v1.LedgerService.ExportStatement:input_type -> tillbook.ledger.v1.ExportStatementRequest
+	2,  // 61: tillbook.ledger.v1.LedgerService.ListAssets:output_type -> tillbook.ledger.v1.ListAssetsResponse
+	4,  // 62: tillbook.ledger.v1.LedgerService.CreateAsset:output_type -> tillbook.ledger.v1.CreateAssetResponse
+	6,  // 63: tillbook.ledger.v1.LedgerService.GetAccount:output_type -> tillbook.ledger.v1.GetAccountResponse
+	8,  // 64: tillbook.ledger.v1.LedgerService.ListEntries:output_type -> tillbook.ledger.v1.ListEntriesResponse
+	10, // 65: tillbook.ledger.v1.LedgerService.GetTransaction:output_type -> tillbook.ledger.v1.GetTransactionResponse
+	12, // 66: tillbook.ledger.v1.LedgerService.PostTransaction:output_type -> tillbook.ledger.v1.PostTransactionResponse
+	14, // 67: tillbook.ledger.v1.LedgerService.GetTrialBalance:output_type -> tillbook.ledger.v1.GetTrialBalanceResponse
+	16, // 68: tillbook.ledger.v1.LedgerService.Verify:output_type -> tillbook.ledger.v1.VerifyResponse
+	18, // 69: tillbook.ledger.v1.LedgerService.CreateHold:output_type -> tillbook.ledger.v1.CreateHoldResponse
+	20, // 70: tillbook.ledger.v1.LedgerService.IncreaseHold:output_type -> tillbook.ledger.v1.IncreaseHoldResponse
+	22, // 71: tillbook.ledger.v1.LedgerService.CaptureHold:output_type -> tillbook.ledger.v1.CaptureHoldResponse
+	24, // 72: tillbook.ledger.v1.LedgerService.VoidHold:output_type -> tillbook.ledger.v1.VoidHoldResponse
+	26, // 73: tillbook.ledger.v1.LedgerService.GetHold:output_type -> tillbook.ledger.v1.GetHoldResponse
+	28, // 74: tillbook.ledger.v1.LedgerService.ListHolds:output_type -> tillbook.ledger.v1.ListHoldsResponse
+	30, // 75: tillbook.ledger.v1.LedgerService.RefundTransaction:output_type -> tillbook.ledger.v1.RefundTransactionResponse
+	32, // 76: tillbook.ledger.v1.LedgerService.ReverseTransaction:output_type -> tillbook.ledger.v1.ReverseTransactionResponse
+	34, // 77: tillbook.ledger.v1.LedgerService.PostTransactions:output_type -> tillbook.ledger.v1.PostTransactionsResponse
+	39, // 78: tillbook.ledger.v1.LedgerService.ImportTransactions:output_type -> tillbook.ledger.v1.ImportTransactionsResponse
+	41, // 79: tillbook.ledger.v1.LedgerService.GetImport:output_type -> tillbook.ledger.v1.GetImportResponse
+	43, // 80: tillbook.ledger.v1.LedgerService.GetReceipt:output_type -> tillbook.ledger.v1.GetReceiptResponse
+	45, // 81: tillbook.ledger.v1.LedgerService.ExportStatement:output_type -> tillbook.ledger.v1.ExportStatementResponse
+	61, // [61:82] is the sub-list for method output_type
+	40, // [40:61] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_ledger_v1_ledger_service_proto_init() }
@@ -2856,7 +3021,7 @@ func file_tillbook_ledger_v1_ledger_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_ledger_v1_ledger_service_proto_rawDesc), len(file_tillbook_ledger_v1_ledger_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

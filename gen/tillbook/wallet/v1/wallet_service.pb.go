@@ -11,6 +11,7 @@ import (
 	v11 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	v12 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
+	v13 "github.com/tillbook/tillbook/gen/tillbook/statement/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -28,7 +29,10 @@ const (
 
 // GetWalletRequest is the request of GetWallet.
 type GetWalletRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment to look at: what was committed after it is left out. If unset, now.
+	// For a past moment only the total is known; available, held and owed are unset.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -61,6 +65,13 @@ func (x *GetWalletRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetWalletRequest.ProtoReflect.Descriptor instead.
 func (*GetWalletRequest) Descriptor() ([]byte, []int) {
 	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetWalletRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
 }
 
 // GetWalletResponse is the response of GetWallet.
@@ -1813,6 +1824,138 @@ func (x *GetReceiptResponse) GetReceipt() *v12.Receipt {
 	return nil
 }
 
+// ExportStatementRequest is the request of ExportStatement.
+type ExportStatementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code of the asset.
+	Asset string `protobuf:"bytes,1,opt,name=asset,proto3" json:"asset,omitempty"`
+	// The first moment of the statement.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The moment at which the statement ends; what was committed at it is left out.
+	// After start_time, and at most 3,660 days after it. Now if unset or in the
+	// future.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// How it is written.
+	Format v13.StatementFormat `protobuf:"varint,4,opt,name=format,proto3,enum=tillbook.statement.v1.StatementFormat" json:"format,omitempty"`
+	// The IANA time zone that times are written in, such as "Asia/Jakarta"; UTC if
+	// empty.
+	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStatementRequest) Reset() {
+	*x = ExportStatementRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStatementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStatementRequest) ProtoMessage() {}
+
+func (x *ExportStatementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStatementRequest.ProtoReflect.Descriptor instead.
+func (*ExportStatementRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ExportStatementRequest) GetAsset() string {
+	if x != nil {
+		return x.Asset
+	}
+	return ""
+}
+
+func (x *ExportStatementRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ExportStatementRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ExportStatementRequest) GetFormat() v13.StatementFormat {
+	if x != nil {
+		return x.Format
+	}
+	return v13.StatementFormat(0)
+}
+
+func (x *ExportStatementRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// ExportStatementResponse is one piece of the document that ExportStatement
+// streams.
+type ExportStatementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes of the document, at most 64 KiB.
+	Chunk         []byte `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStatementResponse) Reset() {
+	*x = ExportStatementResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStatementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStatementResponse) ProtoMessage() {}
+
+func (x *ExportStatementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStatementResponse.ProtoReflect.Descriptor instead.
+func (*ExportStatementResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ExportStatementResponse) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
 // Snapshot is the state from which the changes count.
 type WatchWalletResponse_Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1824,7 +1967,7 @@ type WatchWalletResponse_Snapshot struct {
 
 func (x *WatchWalletResponse_Snapshot) Reset() {
 	*x = WatchWalletResponse_Snapshot{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1979,7 @@ func (x *WatchWalletResponse_Snapshot) String() string {
 func (*WatchWalletResponse_Snapshot) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[32]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2014,7 @@ type WatchWalletResponse_Change struct {
 
 func (x *WatchWalletResponse_Change) Reset() {
 	*x = WatchWalletResponse_Change{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2026,7 @@ func (x *WatchWalletResponse_Change) String() string {
 func (*WatchWalletResponse_Change) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[33]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2060,7 @@ type WatchWalletResponse_HoldChange struct {
 
 func (x *WatchWalletResponse_HoldChange) Reset() {
 	*x = WatchWalletResponse_HoldChange{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2072,7 @@ func (x *WatchWalletResponse_HoldChange) String() string {
 func (*WatchWalletResponse_HoldChange) ProtoMessage() {}
 
 func (x *WatchWalletResponse_HoldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2106,7 @@ type WatchWalletResponse_Heartbeat struct {
 
 func (x *WatchWalletResponse_Heartbeat) Reset() {
 	*x = WatchWalletResponse_Heartbeat{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2118,7 @@ func (x *WatchWalletResponse_Heartbeat) String() string {
 func (*WatchWalletResponse_Heartbeat) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,8 +2145,10 @@ var File_tillbook_wallet_v1_wallet_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"\x12\n" +
-	"\x10GetWalletRequest\"L\n" +
+	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a%tillbook/statement/v1/statement.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"L\n" +
+	"\x10GetWalletRequest\x128\n" +
+	"\n" +
+	"as_of_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"L\n" +
 	"\x11GetWalletResponse\x127\n" +
 	"\bbalances\x18\x01 \x03(\v2\x1b.tillbook.wallet.v1.BalanceR\bbalances\"^\n" +
 	"\x17ResolveRecipientRequest\x12C\n" +
@@ -2115,7 +2260,17 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\x11GetReceiptRequest\x12@\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^txn_[0-9a-z]{26}$R\rtransactionId\"I\n" +
 	"\x12GetReceiptResponse\x123\n" +
-	"\areceipt\x18\x01 \x01(\v2\x19.tillbook.seal.v1.ReceiptR\areceipt2\x88\x0e\n" +
+	"\areceipt\x18\x01 \x01(\v2\x19.tillbook.seal.v1.ReceiptR\areceipt\"\xc4\x02\n" +
+	"\x16ExportStatementRequest\x12\x1f\n" +
+	"\x05asset\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\fR\x05asset\x12A\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12J\n" +
+	"\x06format\x18\x04 \x01(\x0e2&.tillbook.statement.v1.StatementFormatB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12C\n" +
+	"\ttime_zone\x18\x05 \x01(\tB&\xbaH#r!\x18@2\x1d^([A-Za-z][A-Za-z0-9_+/-]*)?$R\btimeZone\"/\n" +
+	"\x17ExportStatementResponse\x12\x14\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk2\xfb\x0e\n" +
 	"\rWalletService\x12]\n" +
 	"\tGetWallet\x12$.tillbook.wallet.v1.GetWalletRequest\x1a%.tillbook.wallet.v1.GetWalletResponse\"\x03\x90\x02\x01\x12r\n" +
 	"\x10ResolveRecipient\x12+.tillbook.wallet.v1.ResolveRecipientRequest\x1a,.tillbook.wallet.v1.ResolveRecipientResponse\"\x03\x90\x02\x01\x12Z\n" +
@@ -2133,7 +2288,8 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\tListHolds\x12$.tillbook.wallet.v1.ListHoldsRequest\x1a%.tillbook.wallet.v1.ListHoldsResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\tGetLimits\x12$.tillbook.wallet.v1.GetLimitsRequest\x1a%.tillbook.wallet.v1.GetLimitsResponse\"\x03\x90\x02\x01\x12`\n" +
 	"\n" +
-	"GetReceipt\x12%.tillbook.wallet.v1.GetReceiptRequest\x1a&.tillbook.wallet.v1.GetReceiptResponse\"\x03\x90\x02\x01B\xd4\x01\n" +
+	"GetReceipt\x12%.tillbook.wallet.v1.GetReceiptRequest\x1a&.tillbook.wallet.v1.GetReceiptResponse\"\x03\x90\x02\x01\x12q\n" +
+	"\x0fExportStatement\x12*.tillbook.wallet.v1.ExportStatementRequest\x1a+.tillbook.wallet.v1.ExportStatementResponse\"\x03\x90\x02\x010\x01B\xd4\x01\n" +
 	"\x16com.tillbook.wallet.v1B\x12WalletServiceProtoP\x01Z<github.com/tillbook/tillbook/gen/tillbook/wallet/v1;walletv1\xa2\x02\x03TWX\xaa\x02\x12Tillbook.Wallet.V1\xca\x02\x12Tillbook\\Wallet\\V1\xe2\x02\x1eTillbook\\Wallet\\V1\\GPBMetadata\xea\x02\x14Tillbook::Wallet::V1b\x06proto3"
 
 var (
@@ -2148,7 +2304,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP() []byte {
 	return file_tillbook_wallet_v1_wallet_service_proto_rawDescData
 }
 
-var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*GetWalletRequest)(nil),               // 0: tillbook.wallet.v1.GetWalletRequest
 	(*GetWalletResponse)(nil),              // 1: tillbook.wallet.v1.GetWalletResponse
@@ -2182,95 +2338,104 @@ var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*GetLimitsResponse)(nil),              // 29: tillbook.wallet.v1.GetLimitsResponse
 	(*GetReceiptRequest)(nil),              // 30: tillbook.wallet.v1.GetReceiptRequest
 	(*GetReceiptResponse)(nil),             // 31: tillbook.wallet.v1.GetReceiptResponse
-	(*WatchWalletResponse_Snapshot)(nil),   // 32: tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	(*WatchWalletResponse_Change)(nil),     // 33: tillbook.wallet.v1.WatchWalletResponse.Change
-	(*WatchWalletResponse_HoldChange)(nil), // 34: tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	(*WatchWalletResponse_Heartbeat)(nil),  // 35: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	(*Balance)(nil),                        // 36: tillbook.wallet.v1.Balance
-	(*Recipient)(nil),                      // 37: tillbook.wallet.v1.Recipient
-	(*v1.Money)(nil),                       // 38: tillbook.money.v1.Money
-	(*Transaction)(nil),                    // 39: tillbook.wallet.v1.Transaction
-	(TransactionKind)(0),                   // 40: tillbook.wallet.v1.TransactionKind
-	(*timestamppb.Timestamp)(nil),          // 41: google.protobuf.Timestamp
-	(*PaymentRequest)(nil),                 // 42: tillbook.wallet.v1.PaymentRequest
-	(PaymentRequestState)(0),               // 43: tillbook.wallet.v1.PaymentRequestState
-	(HoldState)(0),                         // 44: tillbook.wallet.v1.HoldState
-	(*Hold)(nil),                           // 45: tillbook.wallet.v1.Hold
-	(*v11.LimitUsage)(nil),                 // 46: tillbook.limit.v1.LimitUsage
-	(*v12.Receipt)(nil),                    // 47: tillbook.seal.v1.Receipt
+	(*ExportStatementRequest)(nil),         // 32: tillbook.wallet.v1.ExportStatementRequest
+	(*ExportStatementResponse)(nil),        // 33: tillbook.wallet.v1.ExportStatementResponse
+	(*WatchWalletResponse_Snapshot)(nil),   // 34: tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	(*WatchWalletResponse_Change)(nil),     // 35: tillbook.wallet.v1.WatchWalletResponse.Change
+	(*WatchWalletResponse_HoldChange)(nil), // 36: tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	(*WatchWalletResponse_Heartbeat)(nil),  // 37: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	(*timestamppb.Timestamp)(nil),          // 38: google.protobuf.Timestamp
+	(*Balance)(nil),                        // 39: tillbook.wallet.v1.Balance
+	(*Recipient)(nil),                      // 40: tillbook.wallet.v1.Recipient
+	(*v1.Money)(nil),                       // 41: tillbook.money.v1.Money
+	(*Transaction)(nil),                    // 42: tillbook.wallet.v1.Transaction
+	(TransactionKind)(0),                   // 43: tillbook.wallet.v1.TransactionKind
+	(*PaymentRequest)(nil),                 // 44: tillbook.wallet.v1.PaymentRequest
+	(PaymentRequestState)(0),               // 45: tillbook.wallet.v1.PaymentRequestState
+	(HoldState)(0),                         // 46: tillbook.wallet.v1.HoldState
+	(*Hold)(nil),                           // 47: tillbook.wallet.v1.Hold
+	(*v11.LimitUsage)(nil),                 // 48: tillbook.limit.v1.LimitUsage
+	(*v12.Receipt)(nil),                    // 49: tillbook.seal.v1.Receipt
+	(v13.StatementFormat)(0),               // 50: tillbook.statement.v1.StatementFormat
 }
 var file_tillbook_wallet_v1_wallet_service_proto_depIdxs = []int32{
-	36, // 0: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
-	37, // 1: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	37, // 2: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	38, // 3: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
-	39, // 4: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	39, // 5: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	40, // 6: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
-	41, // 7: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	41, // 8: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	39, // 9: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
-	32, // 10: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	33, // 11: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
-	35, // 12: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	34, // 13: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	38, // 14: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
-	39, // 15: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	37, // 16: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
-	38, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
-	41, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
-	42, // 19: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	39, // 20: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	42, // 21: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	42, // 22: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	42, // 23: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	43, // 24: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
-	42, // 25: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
-	44, // 26: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
-	45, // 27: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
-	46, // 28: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
-	47, // 29: tillbook.wallet.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
-	36, // 30: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
-	39, // 31: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
-	36, // 32: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
-	41, // 33: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	0,  // 34: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
-	2,  // 35: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
-	4,  // 36: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
-	6,  // 37: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
-	8,  // 38: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
-	10, // 39: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
-	12, // 40: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
-	14, // 41: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
-	16, // 42: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
-	18, // 43: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
-	20, // 44: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
-	22, // 45: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
-	24, // 46: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
-	26, // 47: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
-	28, // 48: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
-	30, // 49: tillbook.wallet.v1.WalletService.GetReceipt:input_type -> tillbook.wallet.v1.GetReceiptRequest
-	1,  // 50: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
-	3,  // 51: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
-	5,  // 52: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
-	7,  // 53: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
-	9,  // 54: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
-	11, // 55: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
-	13, // 56: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
-	15, // 57: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
-	17, // 58: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
-	19, // 59: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
-	21, // 60: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
-	23, // 61: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
-	25, // 62: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
-	27, // 63: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
-	29, // 64: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
-	31, // 65: tillbook.wallet.v1.WalletService.GetReceipt:output_type -> tillbook.wallet.v1.GetReceiptResponse
-	50, // [50:66] is the sub-list for method output_type
-	34, // [34:50] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	38, // 0: tillbook.wallet.v1.GetWalletRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	39, // 1: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
+	40, // 2: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	40, // 3: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	41, // 4: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
+	42, // 5: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	42, // 6: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	43, // 7: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
+	38, // 8: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	38, // 9: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	42, // 10: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
+	34, // 11: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	35, // 12: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
+	37, // 13: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	36, // 14: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	41, // 15: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	42, // 16: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	40, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
+	41, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
+	38, // 19: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
+	44, // 20: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	42, // 21: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	44, // 22: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	44, // 23: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	44, // 24: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	45, // 25: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
+	44, // 26: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
+	46, // 27: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
+	47, // 28: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
+	48, // 29: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
+	49, // 30: tillbook.wallet.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
+	38, // 31: tillbook.wallet.v1.ExportStatementRequest.start_time:type_name -> google.protobuf.Timestamp
+	38, // 32: tillbook.wallet.v1.ExportStatementRequest.end_time:type_name -> google.protobuf.Timestamp
+	50, // 33: tillbook.wallet.v1.ExportStatementRequest.format:type_name -> tillbook.statement.v1.StatementFormat
+	39, // 34: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
+	42, // 35: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
+	39, // 36: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
+	38, // 37: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	0,  // 38: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
+	2,  // 39: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
+	4,  // 40: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
+	6,  // 41: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
+	8,  // 42: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
+	10, // 43: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
+	12, // 44: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
+	14, // 45: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
+	16, // 46: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
+	18, // 47: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
+	20, // 48: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
+	22, // 49: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
+	24, // 50: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
+	26, // 51: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
+	28, // 52: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
+	30, // 53: tillbook.wallet.v1.WalletService.GetReceipt:input_type -> tillbook.wallet.v1.GetReceiptRequest
+	32, // 54: tillbook.wallet.v1.WalletService.ExportStatement:input_type -> tillbook.wallet.v1.ExportStatementRequest
+	1,  // 55: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
+	3,  // 56: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
+	5,  // 57: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
+	7,  // 58: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
+	9,  // 59: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
+	11, // 60: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
+	13, // 61: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
+	15, // 62: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
+	17, // 63: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
+	19, // 64: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
+	21, // 65: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
+	23, // 66: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
+	25, // 67: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
+	27, // 68: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
+	29, // 69: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
+	31, // 70: tillbook.wallet.v1.WalletService.GetReceipt:output_type -> tillbook.wallet.v1.GetReceiptResponse
+	33, // 71: tillbook.wallet.v1.WalletService.ExportStatement:output_type -> tillbook.wallet.v1.ExportStatementResponse
+	55, // [55:72] is the sub-list for method output_type
+	38, // [38:55] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_wallet_v1_wallet_service_proto_init() }
@@ -2291,7 +2456,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_wallet_v1_wallet_service_proto_rawDesc), len(file_tillbook_wallet_v1_wallet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -71,6 +71,9 @@ const (
 	LedgerServiceGetImportProcedure = "/tillbook.ledger.v1.LedgerService/GetImport"
 	// LedgerServiceGetReceiptProcedure is the procedure name of the LedgerService's GetReceipt RPC.
 	LedgerServiceGetReceiptProcedure = "/tillbook.ledger.v1.LedgerService/GetReceipt"
+	// LedgerServiceExportStatementProcedure is the procedure name of the LedgerService's
+	// ExportStatement RPC.
+	LedgerServiceExportStatementProcedure = "/tillbook.ledger.v1.LedgerService/ExportStatement"
 )
 
 var (
@@ -232,6 +235,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	ledgerServiceExportStatementSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_tillbook_ledger_v1_ledger_service_proto.Services().ByName("LedgerService").Methods().ByName("ExportStatement"),
+			Procedure:        LedgerServiceExportStatementProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // LedgerServiceClient is a client for the tillbook.ledger.v1.LedgerService service.
@@ -330,8 +341,10 @@ type LedgerServiceClient interface {
 	// none, or each on its own. Each has an idempotency key of its own.
 	//
 	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
-	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
-	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	// the error's metadata has item_index. It fails with IDEMPOTENCY_KEY_REUSED as
+	// well if only some of the items were executed before. If INDEPENDENT, items fail
+	// on their own. In both modes the call fails with INVALID_ARGUMENT if any item
+	// breaks the rule of a field, and with OVERLOADED or OUTCOME_UNKNOWN.
 	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
 	// ImportTransactions takes over transactions of another system, with the times
 	// at which they happened there. Items are executed in their order, those of one
@@ -344,7 +357,8 @@ type LedgerServiceClient interface {
 	//
 	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
 	// PostTransactions does; the error's metadata has sequence, and next_sequence
-	// from which to go on.
+	// from which to go on. Its outcome is that of the message which was refused:
+	// those before it were executed.
 	ImportTransactions(context.Context) (LedgerServiceImportTransactionsClientStream, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
@@ -354,6 +368,18 @@ type LedgerServiceClient interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes an account's entries for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with ACCOUNT_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest) (LedgerServiceExportStatementClientStream, error)
 }
 
 // NewLedgerServiceClient constructs a client for the tillbook.ledger.v1.LedgerService service.
@@ -390,6 +416,27 @@ func (s LedgerServiceImportTransactionsClientStream) CloseAndReceive() (*v1.Impo
 		return nil, err
 	}
 	return &res, nil
+}
+
+// LedgerServiceExportStatementClientStream is the client stream for the LedgerService's
+// ExportStatement RPC.
+type LedgerServiceExportStatementClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s LedgerServiceExportStatementClientStream) Receive() (*v1.ExportStatementResponse, error) {
+	var res v1.ExportStatementResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s LedgerServiceExportStatementClientStream) Close() error {
+	return s.stream.Close()
 }
 
 // LedgerServiceHandler is an implementation of the tillbook.ledger.v1.LedgerService service.
@@ -488,8 +535,10 @@ type LedgerServiceHandler interface {
 	// none, or each on its own. Each has an idempotency key of its own.
 	//
 	// Fails, if ATOMIC, as PostTransaction does for the first item that is refused;
-	// the error's metadata has item_index. If INDEPENDENT, items fail on their own.
-	// Fails with OVERLOADED or OUTCOME_UNKNOWN in both modes.
+	// the error's metadata has item_index. It fails with IDEMPOTENCY_KEY_REUSED as
+	// well if only some of the items were executed before. If INDEPENDENT, items fail
+	// on their own. In both modes the call fails with INVALID_ARGUMENT if any item
+	// breaks the rule of a field, and with OVERLOADED or OUTCOME_UNKNOWN.
 	PostTransactions(context.Context, *v1.PostTransactionsRequest) (*v1.PostTransactionsResponse, error)
 	// ImportTransactions takes over transactions of another system, with the times
 	// at which they happened there. Items are executed in their order, those of one
@@ -502,7 +551,8 @@ type LedgerServiceHandler interface {
 	//
 	// Fails with IMPORT_TIME_INVALID, IMPORT_SEQUENCE_INVALID and as
 	// PostTransactions does; the error's metadata has sequence, and next_sequence
-	// from which to go on.
+	// from which to go on. Its outcome is that of the message which was refused:
+	// those before it were executed.
 	ImportTransactions(context.Context, LedgerServiceImportTransactionsServerStream) (*v1.ImportTransactionsResponse, error)
 	// GetImport tells how far an import has come.
 	GetImport(context.Context, *v1.GetImportRequest) (*v1.GetImportResponse, error)
@@ -512,6 +562,18 @@ type LedgerServiceHandler interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes an account's entries for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with ACCOUNT_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest, LedgerServiceExportStatementServerStream) error
 }
 
 // RegisterLedgerServiceHandler registers svc as the tillbook.ledger.v1.LedgerService implementation
@@ -539,6 +601,7 @@ func RegisterLedgerServiceHandler(server *connect.Server, svc LedgerServiceHandl
 		connect.Method{Spec: ledgerServiceImportTransactionsSpec(), Handler: adapter.importTransactions},
 		connect.Method{Spec: ledgerServiceGetImportSpec(), Handler: adapter.getImport},
 		connect.Method{Spec: ledgerServiceGetReceiptSpec(), Handler: adapter.getReceipt},
+		connect.Method{Spec: ledgerServiceExportStatementSpec(), Handler: adapter.exportStatement},
 	)
 }
 
@@ -555,6 +618,22 @@ func (s LedgerServiceImportTransactionsServerStream) Receive() (*v1.ImportTransa
 		return nil, err
 	}
 	return &req, nil
+}
+
+// LedgerServiceExportStatementServerStream is the server stream for the LedgerService's
+// ExportStatement RPC.
+type LedgerServiceExportStatementServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s LedgerServiceExportStatementServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s LedgerServiceExportStatementServerStream) Send(res *v1.ExportStatementResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedLedgerServiceHandler returns CodeUnimplemented from all methods.
@@ -638,6 +717,10 @@ func (UnimplementedLedgerServiceHandler) GetImport(context.Context, *v1.GetImpor
 
 func (UnimplementedLedgerServiceHandler) GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.GetReceipt is not implemented")
+}
+
+func (UnimplementedLedgerServiceHandler) ExportStatement(context.Context, *v1.ExportStatementRequest, LedgerServiceExportStatementServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "tillbook.ledger.v1.LedgerService.ExportStatement is not implemented")
 }
 
 type ledgerServiceClient struct {
@@ -802,6 +885,14 @@ func (c *ledgerServiceClient) GetReceipt(ctx context.Context, req *v1.GetReceipt
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *ledgerServiceClient) ExportStatement(ctx context.Context, req *v1.ExportStatementRequest) (LedgerServiceExportStatementClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, ledgerServiceExportStatementSpec(), req)
+	if err != nil {
+		return LedgerServiceExportStatementClientStream{}, err
+	}
+	return LedgerServiceExportStatementClientStream{stream: stream}, nil
 }
 
 type ledgerServiceHandler struct{ svc LedgerServiceHandler }
@@ -1040,4 +1131,12 @@ func (h ledgerServiceHandler) getReceipt(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h ledgerServiceHandler) exportStatement(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ExportStatementRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.ExportStatement(ctx, &req, LedgerServiceExportStatementServerStream{stream: stream})
 }

@@ -66,6 +66,9 @@ const (
 	WalletServiceGetLimitsProcedure = "/tillbook.wallet.v1.WalletService/GetLimits"
 	// WalletServiceGetReceiptProcedure is the procedure name of the WalletService's GetReceipt RPC.
 	WalletServiceGetReceiptProcedure = "/tillbook.wallet.v1.WalletService/GetReceipt"
+	// WalletServiceExportStatementProcedure is the procedure name of the WalletService's
+	// ExportStatement RPC.
+	WalletServiceExportStatementProcedure = "/tillbook.wallet.v1.WalletService/ExportStatement"
 )
 
 var (
@@ -196,6 +199,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	walletServiceExportStatementSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("ExportStatement"),
+			Procedure:        WalletServiceExportStatementProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // WalletServiceClient is a client for the tillbook.wallet.v1.WalletService service.
@@ -289,6 +300,18 @@ type WalletServiceClient interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes the caller's account of an asset for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with NOT_FOUND if the user never had any of the asset, ASSET_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED or RATE_LIMITED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest) (WalletServiceExportStatementClientStream, error)
 }
 
 // NewWalletServiceClient constructs a client for the tillbook.wallet.v1.WalletService service.
@@ -315,6 +338,27 @@ func (s WalletServiceWatchWalletClientStream) Receive() (*v1.WatchWalletResponse
 // Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
 // stream abandoned before io.EOF.
 func (s WalletServiceWatchWalletClientStream) Close() error {
+	return s.stream.Close()
+}
+
+// WalletServiceExportStatementClientStream is the client stream for the WalletService's
+// ExportStatement RPC.
+type WalletServiceExportStatementClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s WalletServiceExportStatementClientStream) Receive() (*v1.ExportStatementResponse, error) {
+	var res v1.ExportStatementResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s WalletServiceExportStatementClientStream) Close() error {
 	return s.stream.Close()
 }
 
@@ -409,6 +453,18 @@ type WalletServiceHandler interface {
 	//
 	// Fails with NOT_FOUND or NOT_SEALED_YET.
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
+	// ExportStatement writes the caller's account of an asset for a range of time,
+	// in pieces: put together they are one document. The opening balance is that
+	// right before start_time, the closing one that right before end_time, and the
+	// entries between account for the difference, or the stream fails with INTERNAL
+	// instead of ending. A document is whole only if the stream ends without error;
+	// it can't be resumed, but the same request about a range that has passed gives
+	// the same bytes, unless an import adds to the past or a name has changed.
+	//
+	// Fails with NOT_FOUND if the user never had any of the asset, ASSET_NOT_FOUND,
+	// STATEMENT_FORMAT_UNSUPPORTED or RATE_LIMITED; ends with
+	// STREAM_MOVED if the replica shuts down or after about half an hour.
+	ExportStatement(context.Context, *v1.ExportStatementRequest, WalletServiceExportStatementServerStream) error
 }
 
 // RegisterWalletServiceHandler registers svc as the tillbook.wallet.v1.WalletService implementation
@@ -432,6 +488,7 @@ func RegisterWalletServiceHandler(server *connect.Server, svc WalletServiceHandl
 		connect.Method{Spec: walletServiceListHoldsSpec(), Handler: adapter.listHolds},
 		connect.Method{Spec: walletServiceGetLimitsSpec(), Handler: adapter.getLimits},
 		connect.Method{Spec: walletServiceGetReceiptSpec(), Handler: adapter.getReceipt},
+		connect.Method{Spec: walletServiceExportStatementSpec(), Handler: adapter.exportStatement},
 	)
 }
 
@@ -448,6 +505,22 @@ func (s WalletServiceWatchWalletServerStream) SendHeaders() error {
 
 // Send sends a response message to the client.
 func (s WalletServiceWatchWalletServerStream) Send(res *v1.WatchWalletResponse) error {
+	return s.stream.Send(res)
+}
+
+// WalletServiceExportStatementServerStream is the server stream for the WalletService's
+// ExportStatement RPC.
+type WalletServiceExportStatementServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s WalletServiceExportStatementServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s WalletServiceExportStatementServerStream) Send(res *v1.ExportStatementResponse) error {
 	return s.stream.Send(res)
 }
 
@@ -516,6 +589,10 @@ func (UnimplementedWalletServiceHandler) GetLimits(context.Context, *v1.GetLimit
 
 func (UnimplementedWalletServiceHandler) GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetReceipt is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) ExportStatement(context.Context, *v1.ExportStatementRequest, WalletServiceExportStatementServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.ExportStatement is not implemented")
 }
 
 type walletServiceClient struct {
@@ -648,6 +725,14 @@ func (c *walletServiceClient) GetReceipt(ctx context.Context, req *v1.GetReceipt
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *walletServiceClient) ExportStatement(ctx context.Context, req *v1.ExportStatementRequest) (WalletServiceExportStatementClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, walletServiceExportStatementSpec(), req)
+	if err != nil {
+		return WalletServiceExportStatementClientStream{}, err
+	}
+	return WalletServiceExportStatementClientStream{stream: stream}, nil
 }
 
 type walletServiceHandler struct{ svc WalletServiceHandler }
@@ -838,4 +923,12 @@ func (h walletServiceHandler) getReceipt(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h walletServiceHandler) exportStatement(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ExportStatementRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.ExportStatement(ctx, &req, WalletServiceExportStatementServerStream{stream: stream})
 }
