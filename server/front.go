@@ -19,7 +19,7 @@ type front struct {
 	// ping says whether the database answers.
 	ping func(context.Context) error
 	// record writes audit records.
-	record recordFunc
+	record rpc.RecordFunc
 	// register adds the services.
 	register func(*connect.Server)
 	// keys serves the public keys that verify access tokens.

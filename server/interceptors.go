@@ -7,15 +7,11 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"github.com/tillbook/tillbook/server/rpc"
-	"github.com/tillbook/tillbook/store/audit"
 )
-
-// recordFunc writes audit records.
-type recordFunc = func(context.Context, ...audit.Record) error
 
 // interceptors is what every call goes through before its handler, from the
 // outside in, whichever door it came by.
-func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, rules protovalidate.Validator, record recordFunc, draining context.Context) []connect.ServerInterceptor {
+func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, rules protovalidate.Validator, record rpc.RecordFunc, draining context.Context) []connect.ServerInterceptor {
 	list := []connect.ServerInterceptor{
 		// Its id, its policy, and where it comes from.
 		rpc.Begin(rpc.Policies, cfg.TrustedProxies),
@@ -38,10 +34,9 @@ func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, rules pro
 			StreamAge:  cfg.StreamAge,
 			Draining:   draining,
 		}),
-		// Who calls, and whether they may. The request isn't read before this.
-		rpc.Authorize(auth, cfg.Sandbox),
-		// What operators do, before it is done.
-		rpc.Record(record),
+		// Who calls, and whether they may. The request isn't read before this. What
+		// operators call is recorded here, before it is served.
+		rpc.Authorize(auth, cfg.Sandbox, record),
 		// The rules beside the fields of the request.
 		rpc.Validate(rules),
 	)

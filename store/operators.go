@@ -58,19 +58,19 @@ func (s *Store) CreateOperator(ctx context.Context, name string) (Operator, stri
 // RevokeOperator ends every key of the operator at once. Like CreateOperator it
 // needs the owner of the database.
 func (s *Store) RevokeOperator(ctx context.Context, name string) error {
-	var revoked int64
-	err := s.InTx(ctx, func(ctx context.Context, q *Queries, _ pgx.Tx) (err error) {
-		if revoked, err = q.RevokeOperatorKeys(ctx, name); err != nil || revoked == 0 {
+	err := s.InTx(ctx, func(ctx context.Context, q *Queries, _ pgx.Tx) error {
+		owners, err := q.RevokeOperatorKeys(ctx, name)
+		if err != nil {
 			return err
 		}
-		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "operator.revoked", "",
-			map[string]any{"name": name, "keys": revoked}))
+		if len(owners) == 0 {
+			return ErrOperatorNotFound
+		}
+		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "operator.revoked",
+			"operator/"+id.Format(id.Operator, owners[0]), map[string]any{"name": name, "keys": len(owners)}))
 	})
 	if err != nil {
 		return fmt.Errorf("revoke operator %q: %w", name, err)
-	}
-	if revoked == 0 {
-		return fmt.Errorf("revoke operator %q: %w", name, ErrOperatorNotFound)
 	}
 	return nil
 }

@@ -109,20 +109,34 @@ func (q *Queries) ListOperators(ctx context.Context) ([]ListOperatorsRow, error)
 	return items, nil
 }
 
-const revokeOperatorKeys = `-- name: RevokeOperatorKeys :execrows
+const revokeOperatorKeys = `-- name: RevokeOperatorKeys :many
 UPDATE operator_keys AS k
    SET revoke_time = now()
   FROM operators AS o
  WHERE o.id = k.operator_id
    AND o.name = $1
    AND k.revoke_time IS NULL
+RETURNING o.id
 `
 
-// RevokeOperatorKeys ends every key of the operator that is still live.
-func (q *Queries) RevokeOperatorKeys(ctx context.Context, name string) (int64, error) {
-	result, err := q.db.Exec(ctx, revokeOperatorKeys, name)
+// RevokeOperatorKeys ends every key of the operator that is still live, and returns
+// whose each of them was.
+func (q *Queries) RevokeOperatorKeys(ctx context.Context, name string) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, revokeOperatorKeys, name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

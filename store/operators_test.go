@@ -5,9 +5,11 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -41,6 +43,13 @@ func TestAnOperatorIsFoundByItsKeyUntilItIsRevoked(t *testing.T) {
 	}
 	if err := owner.RevokeOperator(t.Context(), "back-office"); !errors.Is(err, store.ErrOperatorNotFound) {
 		t.Errorf("revoking twice: %v", err)
+	}
+	records, err := serving.Queries().ListAuditRecords(t.Context(), store.ListAuditRecordsParams{
+		BeforeID: uuid.Max, Subject: "operator/" + id.Format(id.Operator, operator.ID), MaxRows: 10,
+	})
+	if err != nil || len(records) != 2 || records[0].Action != "operator.revoked" || records[1].Action != "operator.created" ||
+		records[0].ActorKind != "system" || records[1].ActorKind != "system" {
+		t.Errorf("recorded %+v (%v), want that it was made and revoked, once each", records, err)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestTheServingRoleCantRewriteTheBooks(t *testing.T) {
 		"ALTER ROLE tillbook_app SUPERUSER",
 		"SET session_replication_role = replica",
 	}
-	for _, table := range []string{"assets", "transactions", "more_entries", "events"} {
+	for _, table := range []string{"assets", "transactions", "more_entries", "events", "audit_records"} {
 		statements = append(statements,
 			"DELETE FROM "+table,
 			"TRUNCATE "+table,
@@ -69,6 +69,7 @@ func TestTheServingRolesRightsOnTheBooksAreTheseAlone(t *testing.T) {
 		"accounts":         "INSERT SELECT UPDATE",
 		"account_entries":  "SELECT",
 		"assets":           "INSERT SELECT",
+		"audit_records":    "INSERT SELECT",
 		"events":           "INSERT SELECT",
 		"goose_db_version": "SELECT",
 		"audit_records":    "INSERT SELECT",

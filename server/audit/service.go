@@ -32,7 +32,7 @@ func New(s *store.Store) *Service { return &Service{store: s} }
 // ListRecords lists records, newest first.
 func (s *Service) ListRecords(ctx context.Context, req *auditv1.ListRecordsRequest) (*auditv1.ListRecordsResponse, error) {
 	kind := rpc.PageKind(auditv1connect.AuditServiceListRecordsProcedure, req.GetActorId(), req.GetSubject(),
-		req.GetActionPrefix(), req.GetStartTime().String(), req.GetEndTime().String())
+		req.GetActionPrefix(), bound(req.GetStartTime()), bound(req.GetEndTime()))
 	size := rpc.PageSize(req.GetPageSize())
 	q := store.ListAuditRecordsParams{
 		BeforeID: uuid.Max, Subject: req.GetSubject(), ActionPrefix: req.GetActionPrefix(), MaxRows: int32(size) + 1,
@@ -64,6 +64,14 @@ func (s *Service) ListRecords(ctx context.Context, req *auditv1.ListRecordsReque
 	return res, nil
 }
 
+// bound writes a time for a page token, or that there is none.
+func bound(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return fmt.Sprint(t.GetSeconds(), ".", t.GetNanos())
+}
+
 func filter(req *auditv1.ListRecordsRequest, q *store.ListAuditRecordsParams) error {
 	if text := req.GetActorId(); text != "" {
 		actor, err := id.Parse(id.Prefix(text[:3]), text)
@@ -72,19 +80,19 @@ func filter(req *auditv1.ListRecordsRequest, q *store.ListAuditRecordsParams) er
 		}
 		q.ActorID = &actor
 	}
-	for _, bound := range []struct {
+	for _, limit := range []struct {
 		path string
 		t    *timestamppb.Timestamp
 		to   **time.Time
 	}{{"start_time", req.GetStartTime(), &q.StartTime}, {"end_time", req.GetEndTime(), &q.EndTime}} {
-		if bound.t == nil {
+		if limit.t == nil {
 			continue
 		}
-		if bound.t.CheckValid() != nil {
-			return invalid(bound.path, "must be a time between the years 1 and 9999")
+		if limit.t.CheckValid() != nil {
+			return invalid(limit.path, "must be a time between the years 1 and 9999")
 		}
-		at := bound.t.AsTime()
-		*bound.to = &at
+		at := limit.t.AsTime()
+		*limit.to = &at
 	}
 	return nil
 }

@@ -162,6 +162,9 @@ func (s *Service) setPassword(ctx context.Context, user store.User, password str
 			if err := q.DeleteDevicesOfUser(ctx, user.ID); err != nil {
 				return fmt.Errorf("forget devices: %w", err)
 			}
+			if err := addEvent(ctx, q, eventDeviceRemoved, user.ID, devicePayload{Reason: why}); err != nil {
+				return err
+			}
 		} else if !locked.PasswordTime.Equal(user.PasswordTime) {
 			return errPasswordWrong
 		}

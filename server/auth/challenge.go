@@ -126,17 +126,14 @@ func (s *Service) solve(ctx context.Context, p purpose, challengeID, code string
 	for _, mac := range s.keys.current().macs {
 		right |= subtle.ConstantTimeCompare(codeHash(mac.code, p, challenge, code), row.CodeHash)
 	}
-	switch {
-	case right == 1 && !decoy(p, row.UserID, row.PasswordHash):
+	if right == 1 && !decoy(p, row.UserID, row.PasswordHash) {
 		return row, nil
 	}
 	s.addRefusal(ctx, eventCodeRefused, row.UserID)
-	switch {
-	case row.Tries >= maxTries:
+	if row.Tries >= maxTries {
 		return store.Challenge{}, errTooManyAttempts
-	default:
-		return store.Challenge{}, errCodeInvalid
 	}
+	return store.Challenge{}, errCodeInvalid
 }
 
 // closed says why a challenge takes no code.

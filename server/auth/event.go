@@ -19,6 +19,8 @@ const (
 	eventPasswordReset   = "user.password_reset"
 	eventSessionStarted  = "session.started"
 	eventSessionEnded    = "session.ended"
+	eventDeviceAdded     = "device.added"
+	eventDeviceRemoved   = "device.removed"
 	eventSignInRefused   = "session.refused"
 	eventCodeRefused     = "code.refused"
 	eventKeyMade         = "key.made"
@@ -31,6 +33,12 @@ type userPayload struct {
 type sessionPayload struct {
 	Session string    `json:"session_id"`
 	Reason  endReason `json:"reason,omitempty"`
+}
+
+// devicePayload names a device; none if all of a user's are meant.
+type devicePayload struct {
+	Device string    `json:"device_id,omitempty"`
+	Reason endReason `json:"reason,omitempty"`
 }
 
 // addEvent records what this transaction did to a user.

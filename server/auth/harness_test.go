@@ -96,7 +96,7 @@ func (w *world) replicaWith(t testing.TB, gateway auth.Gateway) *replica {
 		t.Fatal(err)
 	}
 	t.Cleanup(service.Close)
-	return &replica{AuthServiceClient: w.client(t, service), service: service, store: s, statements: &tr.statements, tracer: tr}
+	return &replica{AuthServiceClient: w.client(t, service, s.Queries().Record), service: service, store: s, statements: &tr.statements, tracer: tr}
 }
 
 func (w *world) deps(t testing.TB, s *store.Store) auth.Deps {
@@ -114,14 +114,14 @@ func (w *world) deps(t testing.TB, s *store.Store) auth.Deps {
 
 // client calls the service through the interceptors of a real server. The header
 // X-Test-IP says where a call comes from.
-func (w *world) client(t testing.TB, service *auth.Service) authv1connect.AuthServiceClient {
+func (w *world) client(t testing.TB, service *auth.Service, record rpc.RecordFunc) authv1connect.AuthServiceClient {
 	t.Helper()
 	rules, err := rpc.NewValidator()
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := connect.NewServer(rpc.Begin(rpc.Policies, nil), fromTestIP, rpc.Translate(),
-		rpc.Authorize(service, false), rpc.Validate(rules))
+		rpc.Authorize(service, false, record), rpc.Validate(rules))
 	authv1connect.RegisterAuthServiceHandler(server, service)
 	return authv1connect.NewAuthServiceClient(connect.NewClient(connectinprocess.New(server)))
 }

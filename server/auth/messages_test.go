@@ -116,7 +116,7 @@ func TestClosingSendsWhatWaitsAndEndsEveryGoroutine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := w.client(t, service)
+	client := w.client(t, service, r.store.Queries().Record)
 	for i := range 50 {
 		_, err := client.Register(t.Context(), &authv1.RegisterRequest{
 			PhoneNumber: number(i), Username: "user" + number(i)[1:], Password: goodPassword,
@@ -133,7 +133,8 @@ func TestClosingSendsWhatWaitsAndEndsEveryGoroutine(t *testing.T) {
 
 func TestClosingDoesntWaitForASilentGateway(t *testing.T) {
 	w := newWorld(t, func(c *auth.Config) { c.DrainTimeout = 10 * time.Millisecond })
-	deps := w.deps(t, storetest.Open(t, store.Config{URL: w.url}))
+	s := storetest.Open(t, store.Config{URL: w.url})
+	deps := w.deps(t, s)
 	deps.SMS = gatewayFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
@@ -142,7 +143,7 @@ func TestClosingDoesntWaitForASilentGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := w.client(t, service)
+	client := w.client(t, service, s.Queries().Record)
 	for i := range 20 {
 		_, err := client.Register(t.Context(), &authv1.RegisterRequest{
 			PhoneNumber: number(i), Username: "user" + number(i)[1:], Password: goodPassword,

@@ -72,8 +72,8 @@ func (s *Service) refresh(ctx context.Context, q *store.Queries, token opaque, f
 		out.next, err = s.sameSuccessor(ctx, q, session, token)
 	case reused:
 		out.ended, err = s.endSession(ctx, q, session.UserID, session.ID, endReuse)
-		if err == nil && session.DeviceID != nil {
-			err = q.DeleteDevice(ctx, store.DeleteDeviceParams{ID: *session.DeviceID, UserID: session.UserID})
+		if err == nil {
+			err = forgetDevice(ctx, q, session, endReuse)
 		}
 	}
 	return out, err

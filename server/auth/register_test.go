@@ -46,7 +46,7 @@ func TestAPersonRegistersAndIsSignedIn(t *testing.T) {
 	}
 
 	events := query[string](t, w.owner(t), "SELECT string_agg(action || ' ' || subject, ', ' ORDER BY id) FROM audit_records WHERE actor_kind = 'user'")
-	if want := "user.registered user/" + user.GetUserId() + ", session.started user/" + user.GetUserId(); events != want {
+	if want := "user.registered user/" + user.GetUserId() + ", device.added user/" + user.GetUserId() + ", session.started user/" + user.GetUserId(); events != want {
 		t.Errorf("the events are %q, want %q", events, want)
 	}
 }

@@ -69,7 +69,19 @@ func (s *Service) addDevice(ctx context.Context, q *store.Queries, user uuid.UUI
 	if err := q.TrimDevices(ctx, store.TrimDevicesParams{UserID: user, Kept: maxDevices}); err != nil {
 		return device{}, fmt.Errorf("forget old devices: %w", err)
 	}
-	return d, nil
+	return d, addEvent(ctx, q, eventDeviceAdded, user, devicePayload{Device: d.id.String()})
+}
+
+// forgetDevice takes what was known about a session's device away from it.
+func forgetDevice(ctx context.Context, q *store.Queries, session store.Session, why endReason) error {
+	if session.DeviceID == nil {
+		return nil
+	}
+	err := q.DeleteDevice(ctx, store.DeleteDeviceParams{ID: *session.DeviceID, UserID: session.UserID})
+	if err != nil {
+		return fmt.Errorf("forget a device: %w", err)
+	}
+	return addEvent(ctx, q, eventDeviceRemoved, session.UserID, devicePayload{Device: session.DeviceID.String(), Reason: why})
 }
 
 // touchDevice notes a sign-in on a known device. It fails with errDeviceGone if
@@ -173,10 +185,8 @@ func (s *Service) revokeSession(ctx context.Context, q *store.Queries, user, ses
 	if err != nil {
 		return nil, fmt.Errorf("read a session: %w", err)
 	}
-	if row.DeviceID != nil {
-		if err := q.DeleteDevice(ctx, store.DeleteDeviceParams{ID: *row.DeviceID, UserID: user}); err != nil {
-			return nil, fmt.Errorf("forget a device: %w", err)
-		}
+	if err := forgetDevice(ctx, q, row, endRevoked); err != nil {
+		return nil, err
 	}
 	return s.endSession(ctx, q, user, session, endRevoked)
 }

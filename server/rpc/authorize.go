@@ -22,11 +22,14 @@ const recheckEvery = 10 * time.Second
 // On a stream the credentials are looked at again and again. It ends when the
 // session does, and with STREAM_MOVED when the token expires, so that the client
 // opens it anew with a fresh one.
-func Authorize(auth Authenticator, sandbox bool) connect.ServerInterceptor {
-	return authorize(auth, sandbox, recheckEvery)
+//
+// Every call of an operator is recorded before it is served or denied, so that
+// nothing is done without a record. If it can't be recorded it is refused.
+func Authorize(auth Authenticator, sandbox bool, record RecordFunc) connect.ServerInterceptor {
+	return authorize(auth, sandbox, record, recheckEvery)
 }
 
-func authorize(auth Authenticator, sandbox bool, recheck time.Duration) connect.ServerInterceptor {
+func authorize(auth Authenticator, sandbox bool, record RecordFunc, recheck time.Duration) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			c := callFrom(ctx)
@@ -53,28 +56,34 @@ func authorize(auth Authenticator, sandbox bool, recheck time.Duration) connect.
 			if err != nil {
 				return err
 			}
-			if c.principal, err = admit(ctx, auth, token, want); err != nil {
+			if c.principal, err = auth.Authenticate(ctx, token); err != nil {
 				return err
+			}
+			denied := c.principal.Kind != want
+			if c.principal.Kind == KindOperator {
+				if err := recordCall(ctx, record, spec.Procedure, denied); err != nil {
+					return err
+				}
+			}
+			if denied {
+				return errDenied
 			}
 			if spec.StreamType == connect.StreamTypeUnary {
 				return next(ctx, spec, stream)
 			}
 			return whileAdmitted(ctx, recheck,
-				func(ctx context.Context) error { _, err := admit(ctx, auth, token, want); return err },
+				func(ctx context.Context) error { return readmit(ctx, auth, token, want) },
 				func(ctx context.Context) error { return next(ctx, spec, stream) })
 		}
 	}
 }
 
-func admit(ctx context.Context, auth Authenticator, token string, want PrincipalKind) (Principal, error) {
+func readmit(ctx context.Context, auth Authenticator, token string, want PrincipalKind) error {
 	p, err := auth.Authenticate(ctx, token)
-	if err != nil {
-		return Principal{}, err
+	if err == nil && p.Kind != want {
+		err = errDenied
 	}
-	if p.Kind != want {
-		return Principal{}, errDenied
-	}
-	return p, nil
+	return err
 }
 
 // whileAdmitted runs serve until it returns or the caller is no longer admitted.

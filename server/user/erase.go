@@ -92,16 +92,18 @@ func (s *Service) wasErased(ctx context.Context, user uuid.UUID) error {
 // eraseTexts erases the texts of all transactions that the user took part in, and
 // what the audit records by or about them say beyond who did what.
 func (s *Service) eraseTexts(ctx context.Context, user uuid.UUID) (erased int64, err error) {
-	accounts, err := s.books.AccountsUnder(ctx, money.UserPrefix(user))
-	if err != nil {
-		return 0, err
-	}
-	for i := range accounts {
-		n, err := s.eraseAccount(ctx, int64(accounts[i].ID))
+	for _, prefix := range []string{money.UserPrefix(user), ledger.ReceivableCode(id.Format(id.User, user), "")} {
+		accounts, err := s.books.AccountsUnder(ctx, prefix)
 		if err != nil {
 			return erased, err
 		}
-		erased += n
+		for i := range accounts {
+			n, err := s.eraseAccount(ctx, int64(accounts[i].ID))
+			if err != nil {
+				return erased, err
+			}
+			erased += n
+		}
 	}
 	return erased, s.eraseRecords(ctx, user)
 }

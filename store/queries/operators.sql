@@ -15,14 +15,16 @@ SELECT o.id, o.name, o.create_time,
  GROUP BY o.id
  ORDER BY o.name;
 
--- RevokeOperatorKeys ends every key of the operator that is still live.
--- name: RevokeOperatorKeys :execrows
+-- RevokeOperatorKeys ends every key of the operator that is still live, and returns
+-- whose each of them was.
+-- name: RevokeOperatorKeys :many
 UPDATE operator_keys AS k
    SET revoke_time = now()
   FROM operators AS o
  WHERE o.id = k.operator_id
    AND o.name = @name
-   AND k.revoke_time IS NULL;
+   AND k.revoke_time IS NULL
+RETURNING o.id;
 
 -- FindOperatorByKeyHash finds whose live key has this hash.
 -- name: FindOperatorByKeyHash :one

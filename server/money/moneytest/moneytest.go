@@ -204,12 +204,12 @@ func (b *Books) Replica(t testing.TB) *Replica {
 		Store:   s,
 		Ledger:  l,
 		Limiter: rate.New(s, []byte("moneytest"), time.Now),
-		Server:  connect.NewServer(interceptors(t, draining)...),
+		Server:  connect.NewServer(interceptors(t, draining, s)...),
 		Drain:   drain,
 	}
 }
 
-func interceptors(t testing.TB, draining context.Context) []connect.ServerInterceptor {
+func interceptors(t testing.TB, draining context.Context, s *store.Store) []connect.ServerInterceptor {
 	t.Helper()
 	validator, err := rpc.NewValidator()
 	if err != nil {
@@ -220,7 +220,7 @@ func interceptors(t testing.TB, draining context.Context) []connect.ServerInterc
 		rpc.Begin(rpc.Policies, nil),
 		rpc.Translate(),
 		rpc.Bound(limits),
-		rpc.Authorize(authenticator{}, true),
+		rpc.Authorize(authenticator{}, true, s.Queries().Record),
 		rpc.Validate(validator),
 	}
 }
