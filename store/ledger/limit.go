@@ -98,9 +98,6 @@ type window struct {
 	Zone      string
 }
 
-// zoneUTC is known without a rule.
-const zoneUTC = "UTC"
-
 // begin returns when the window began that a moment lies in, and when the next
 // one does; zero for a lifetime.
 func (w window) begin(at time.Time, zones map[string]*time.Location) (begin, next time.Time) {
