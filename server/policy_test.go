@@ -76,7 +76,11 @@ func tryCall(t *testing.T, client *connect.Client, spec connect.Spec, token stri
 		err = client.CallUnary(ctx, spec, req, dynamicpb.NewMessage(method.Output()))
 	} else {
 		var stream connect.ClientStream
-		if stream, err = client.CallServerStream(ctx, spec, req); err == nil {
+		if stream, err = client.CallClientStream(ctx, spec); err == nil {
+			// A server that refuses doesn't read the request: sending then fails,
+			// and why is in the answer.
+			_ = stream.Send(req)
+			_ = stream.CloseSend()
 			err = stream.Receive(dynamicpb.NewMessage(method.Output()))
 		}
 	}
