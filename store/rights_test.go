@@ -72,7 +72,6 @@ func TestTheServingRolesRightsOnTheBooksAreTheseAlone(t *testing.T) {
 		"audit_records":    "INSERT SELECT",
 		"events":           "INSERT SELECT",
 		"goose_db_version": "SELECT",
-		"audit_records":    "INSERT SELECT",
 		"log_batches":      "INSERT SELECT",
 		"log_head":         "SELECT UPDATE",
 		"log_keys":         "INSERT SELECT",

@@ -29,20 +29,26 @@ func (c *pollCounter) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.Trac
 // watcher is a replica that commits nothing and only watches.
 type watcher struct {
 	t testing.TB
+	b *books
 	*ledger.Ledger
 	pollCounter
 }
 
 func newWatcher(b *books) *watcher {
-	w := &watcher{t: b.t}
+	w := &watcher{t: b.t, b: b}
 	w.Ledger = b.join(ledger.Config{PollInterval: 1}, store.Config{Tracer: &w.pollCounter})
 	return w
 }
 
-// catchUp waits until everything committed before has been read: of two polls
-// that end from now on, the second has begun from now on.
+// catchUp waits until everything committed before has been read: until the horizon,
+// which the transactions of other tests hold up too, has passed it, and then for two
+// polls that end, of which the second has begun from now on.
 func (w *watcher) catchUp() {
 	w.t.Helper()
+	newest := w.b.count(`SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint`)
+	waitFor(w.t, "the horizon to pass what was committed", func() bool {
+		return w.b.count(`SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint`) >= newest
+	})
 	from := w.polls.Load()
 	waitFor(w.t, "the follower to read", func() bool { return w.polls.Load() >= from+3 })
 }
