@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,8 +18,6 @@ type change struct {
 func (ch *change) hasEntry(account AccountID) bool {
 	return slices.ContainsFunc(ch.entries, func(e Entry) bool { return e.Account == account })
 }
-
-var errNoDecision = errors.New("a command decided neither postings nor a change of a hold")
 
 // check works out what a draft leads to, without changing anything. It holds
 // what must be true of every transaction: at least two postings, none zero, each

@@ -49,6 +49,12 @@ func (w *watcher) catchUp() {
 	waitFor(w.t, "the horizon to pass what was committed", func() bool {
 		return w.b.count(`SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint`) >= newest
 	})
+	w.poll()
+}
+
+// poll waits until the events were read, from now on, as far as the horizon lets.
+func (w *watcher) poll() {
+	w.t.Helper()
 	from := w.polls.Load()
 	waitFor(w.t, "the follower to read", func() bool { return w.polls.Load() >= from+3 })
 }
@@ -195,14 +201,14 @@ func TestACommitThatComesLateStillWakesItsWatchers(t *testing.T) {
 
 	slow, slower := b.slowReplica(a1, a2), b.slowReplica(b.outside(jpy), b.account("user/5/main/JPY", jpy, 0))
 	b.pay(a3, a4, 1)
-	w.catchUp() // a follower of the newest number would have gone past the slow one
+	w.poll() // a follower of the newest number would have gone past the slow one
 	b.pay(a3, a4, 1)
-	w.catchUp()
+	w.poll()
 	if woken(late) {
 		t.Fatal("a watcher was woken by what is not committed")
 	}
 	slow()
-	w.catchUp()
+	w.poll()
 	slower()
 	w.catchUp()
 	if !woken(late) {
