@@ -105,7 +105,7 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 		// Unlike a row's lock this one writes nothing: rounds that find nothing to
 		// seal use up no transaction number and wait for no disk.
 		var mine bool
-		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, roundLock).Scan(&mine); err != nil || !mine {
+		if err := tx.QueryRow(ctx, beginRound, roundLock).Scan(&mine); err != nil || !mine {
 			return err
 		}
 		// READ COMMITTED: what is read after the lock was won is as new.
@@ -115,7 +115,7 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 			return fmt.Errorf("reading the log's head: %w", err)
 		}
 		s.size.Store(h.size)
-		batches, oldest, err := s.unsealed(ctx, tx, h.cursor)
+		batches, oldest, err := s.sealable(ctx, tx, h.cursor)
 		if err != nil {
 			return err
 		}
@@ -128,6 +128,13 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 	})
 	return more, err
 }
+
+// beginRound also tells the planner to look things up by index, whatever it thinks of
+// the tables' sizes: a round is about a few rows of tables that only grow.
+const beginRound = `
+SELECT pg_try_advisory_xact_lock($1)
+  FROM (SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+               set_config('enable_seqscan', 'off', true) OFFSET 0) AS planner`
 
 // roundLock is the advisory lock of the replica that seals.
 const roundLock int64 = 0x7111B5EA1
@@ -144,43 +151,6 @@ func (s *Sealer) noteLag(oldest time.Time) {
 		lag = max(0, time.Since(oldest))
 	}
 	s.lag.Store(int64(lag))
-}
-
-// selectUnsealed lists the commits that aren't sealed, in the order of their
-// events, and of each whether all commits with lower numbers have ended.
-const selectUnsealed = `
-SELECT e.id, CASE e.type WHEN 'ledger.committed' THEN 1 ELSE 2 END::smallint,
-       coalesce(e.payload ->> 'first', e.payload ->> 'id')::uuid, coalesce(e.payload ->> 'last', e.payload ->> 'id')::uuid,
-       coalesce((e.payload ->> 'count')::int, 1), e.create_time, e.leaves, e.xid < h.xmin
-  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) h, events e
- WHERE e.xid >= $1 AND e.type IN ('ledger.committed', 'audit.recorded')
-   AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)
- ORDER BY e.id
- LIMIT $2`
-
-// unsealed returns the commits that can be sealed now, in order, and the time of
-// the oldest that isn't sealed.
-func (s *Sealer) unsealed(ctx context.Context, tx pgx.Tx, cursor int64) (batches []batch, oldest time.Time, err error) {
-	rows, err := tx.Query(ctx, selectUnsealed, cursor, s.cfg.MaxBatches)
-	if err != nil {
-		return nil, oldest, fmt.Errorf("reading events: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		b, final, err := collectBatch(rows)
-		if err != nil {
-			return nil, oldest, fmt.Errorf("reading events: %w", err)
-		}
-		if oldest.IsZero() {
-			oldest = b.time
-		}
-		if !final {
-			break
-		}
-		batches = append(batches, b)
-	}
-	rows.Close()
-	return batches, oldest, rows.Err()
 }
 
 // seal appends the leaves of batches and moves the head on.
@@ -253,9 +223,10 @@ ON CONFLICT ON CONSTRAINT log_tiles_pkey DO UPDATE SET hashes = excluded.hashes`
 	moveHead = `
 UPDATE log_head
    SET size = $1, root = $2, checkpoint = $3, update_time = clock_timestamp(),
-       cursor = least((SELECT min(e.xid) FROM events e
+       cursor = least((SELECT e.xid FROM events e
                         WHERE e.xid >= $4 AND e.type IN ('ledger.committed', 'audit.recorded')
-                          AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)),
+                          AND NOT EXISTS (SELECT FROM log_batches b WHERE b.event_id = e.id)
+                        ORDER BY e.xid, e.id LIMIT 1),
                       pg_snapshot_xmin(pg_current_snapshot())::text::bigint)`
 )
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tillbook/tillbook/store/audit"
@@ -140,6 +139,7 @@ func auditRecords(ctx context.Context, q querier, first, last uuid.UUID) ([]reco
 
 // batch is what one event announces.
 type batch struct {
+	xid     int64 // the number of the transaction that committed it
 	eventID int64
 	kind    int16
 	first   uuid.UUID
@@ -184,10 +184,4 @@ func plus(id uuid.UUID, n int64) uuid.UUID {
 // minus returns how many places a lies behind b.
 func minus(a, b uuid.UUID) int64 {
 	return int64(binary.BigEndian.Uint64(a[8:]) - binary.BigEndian.Uint64(b[8:]))
-}
-
-// collectBatch reads a row of selectUnsealed.
-func collectBatch(row pgx.CollectableRow) (b batch, final bool, err error) {
-	err = row.Scan(&b.eventID, &b.kind, &b.first, &b.last, &b.count, &b.time, &b.leaves, &final)
-	return b, final, err
 }
