@@ -68,85 +68,110 @@ func (c *checker) report(rule, subject, format string, args ...any) {
 	}
 }
 
-// chunkBatches is how many batches are read at a time.
-const chunkBatches = 500
+const (
+	// chunkBatches is how many batches are listed at a time.
+	chunkBatches = 500
+	// chunkLeaves is about how many of their leaves are in memory.
+	chunkLeaves = 10_000
+)
 
-// leaves rebuilds the tree, batch by batch, from the rows.
+// leaves rebuilds the tree from the rows, some batches at a time.
 func (c *checker) leaves() error {
 	c.tree.full = func(id tileID, hashes []tlog.Hash) { c.compare(id, hashes) }
-	next := int64(0)
 	for !c.full {
 		rows, err := c.tx.Query(c.ctx, `
-SELECT first_leaf, count, kind, first_id, last_id FROM log_batches WHERE first_leaf >= $1 ORDER BY first_leaf LIMIT $2`, next, chunkBatches)
+SELECT first_leaf, count, kind, first_id, last_id FROM log_batches WHERE first_leaf >= $1 ORDER BY first_leaf LIMIT $2`, c.tree.size, chunkBatches)
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
-		type sealed struct {
-			First       int64
-			Count       int
-			Kind        int16
-			FirstID, ID uuid.UUID
-		}
-		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealed])
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealedBatch])
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
 		if len(list) == 0 {
 			break
 		}
-		for _, s := range list {
-			if s.First != c.tree.size {
-				c.report("log_gap", "leaf "+strconv.FormatInt(c.tree.size, 10), "is missing: what follows begins with leaf %d", s.First)
-				c.full = true
-				return nil
+		for len(list) > 0 && !c.full {
+			n, leaves := 0, 0
+			for n < len(list) && (n == 0 || leaves+list[n].Count <= chunkLeaves) {
+				leaves += list[n].Count
+				n++
 			}
-			if err := c.batch(batch{kind: s.Kind, first: s.FirstID, last: s.ID, count: s.Count}); err != nil {
+			if err := c.chunk(list[:n]); err != nil {
 				return err
 			}
+			list = list[n:]
 		}
-		next = c.tree.size
 	}
 	c.tree.partial(func(id tileID, hashes []tlog.Hash) { c.compare(id, hashes) })
 	return c.failed
 }
 
+// sealedBatch is a row of log_batches.
+type sealedBatch struct {
+	Leaf        int64
+	Count       int
+	Kind        int16
+	First, Last uuid.UUID
+}
+
+// chunk checks the leaves of some batches.
+func (c *checker) chunk(list []sealedBatch) error {
+	var in [2]ranges
+	next := c.tree.size
+	for i := range list {
+		s := &list[i]
+		if s.Leaf != next {
+			c.report("log_gap", "leaf "+strconv.FormatInt(next, 10), "is missing: what follows begins with leaf %d", s.Leaf)
+			c.full = true
+			return nil
+		}
+		if last := plus(s.First, int64(s.Count-1)); last != s.Last {
+			// Ids of one commit are consecutive. Whatever else the range let in would
+			// count as sealed.
+			c.report("log_gap", fmt.Sprintf("leaf %d", next), "is the first of %d, up to %s and not to %s", s.Count, last, s.Last)
+			s.Last = last
+		}
+		in[s.Kind-1].add(s.First, s.Last)
+		next += int64(s.Count)
+	}
+	found := make(map[uuid.UUID]record)
+	for i, kind := range []int16{kindTransaction, kindAudit} {
+		rows, err := records(c.ctx, c.tx, kind, in[i])
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			found[r.id] = r
+		}
+	}
+	sealed, err := c.sealed(c.tree.size, int(next-c.tree.size))
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		c.batch(s, found, sealed[:s.Count])
+		sealed = sealed[s.Count:]
+	}
+	return nil
+}
+
 // batch checks the leaves of one commit. The tree is built on with what was sealed,
 // so that one wrong row isn't every tile's fault.
-func (c *checker) batch(b batch) error {
-	if last := plus(b.first, int64(b.count-1)); last != b.last {
-		// Ids of one commit are consecutive. Whatever else the range let in would
-		// count as sealed.
-		c.report("log_gap", fmt.Sprintf("leaf %d", c.tree.size), "is the first of %d, up to %s and not to %s", b.count, last, b.last)
-		b.last = last
-	}
-	list, err := records(c.ctx, c.tx, b.kind, b.first, b.last)
-	if err != nil {
-		return err
-	}
-	sealed, err := c.sealed(c.tree.size, b.count)
-	if err != nil {
-		return err
-	}
-	at := 0
-	for i := range b.count {
-		want := plus(b.first, int64(i))
-		subject := subjectOf(b.kind, want)
-		if at >= len(list) || list[at].id != want {
-			c.report("log_leaf", subject, "was sealed as leaf %d, but is gone", c.tree.size)
-			c.tree.append(sealed[i])
-			continue
-		}
-		r := &list[at]
-		at++
-		switch hash := tlog.RecordHash(r.leaf); {
+func (c *checker) batch(s sealedBatch, found map[uuid.UUID]record, sealed []tlog.Hash) {
+	for i := range sealed {
+		want := plus(s.First, int64(i))
+		r, ok := found[want]
+		switch {
+		case !ok:
+			c.report("log_leaf", subjectOf(s.Kind, want), "was sealed as leaf %d, but is gone", c.tree.size)
 		case r.problem != nil:
-			c.report("log_leaf", subject, "is not what was sealed as leaf %d: %v", c.tree.size, r.problem)
-		case hash != sealed[i]:
-			c.report("log_leaf", subject, "is not what was sealed as leaf %d", c.tree.size)
+			c.report("log_leaf", subjectOf(s.Kind, want), "is not what was sealed as leaf %d: %v", c.tree.size, r.problem)
+		case tlog.RecordHash(r.leaf) != sealed[i]:
+			c.report("log_leaf", subjectOf(s.Kind, want), "is not what was sealed as leaf %d", c.tree.size)
 		}
 		c.tree.append(sealed[i])
 	}
-	return nil
 }
 
 // sealed returns the hashes of leaves as the tiles have them.

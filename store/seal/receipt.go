@@ -56,7 +56,9 @@ func (l *Log) Checkpoint(ctx context.Context) (checkpoint string, size int64, er
 func (l *Log) Receipt(ctx context.Context, transaction uuid.UUID) (Receipt, error) {
 	var r Receipt
 	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		list, err := transactions(ctx, tx, transaction, transaction)
+		var in ranges
+		in.add(transaction, transaction)
+		list, err := transactions(ctx, tx, in)
 		if err != nil {
 			return err
 		}

@@ -29,18 +29,30 @@ type record struct {
 	opening *ledger.Opening
 }
 
-// records reads the rows of a kind whose ids lie between two, in their order.
-func records(ctx context.Context, q querier, kind int16, first, last uuid.UUID) ([]record, error) {
-	if kind == kindAudit {
-		return auditRecords(ctx, q, first, last)
+// ranges are ranges of ids, from each of first to that of last.
+type ranges struct{ first, last []uuid.UUID }
+
+func (r *ranges) add(first, last uuid.UUID) {
+	r.first, r.last = append(r.first, first), append(r.last, last)
+}
+
+// records reads the rows of a kind whose ids lie in ranges, in the order of the ids.
+func records(ctx context.Context, q querier, kind int16, in ranges) ([]record, error) {
+	switch {
+	case len(in.first) == 0:
+		return nil, nil
+	case kind == kindAudit:
+		return auditRecords(ctx, q, in)
+	default:
+		return transactions(ctx, q, in)
 	}
-	return transactions(ctx, q, first, last)
 }
 
 const selectTransactions = `
 SELECT t.id, t.key_hash, t.fingerprint, t.create_time, t.kind, coalesce(t.note, ''), t.details, t.salt, t.commitment,
        (t.note IS NOT NULL OR t.details IS NOT NULL), coalesce(a.code, ''), coalesce(s.code, ''), e.amount
-  FROM transactions t
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (first, last)
+  JOIN transactions t ON t.id BETWEEN w.first AND w.last
  CROSS JOIN LATERAL (
        SELECT 0 AS position, t.a_account AS account_id, t.a_amount AS amount
        UNION ALL SELECT 1, t.b_account, t.b_amount
@@ -48,13 +60,12 @@ SELECT t.id, t.key_hash, t.fingerprint, t.create_time, t.kind, coalesce(t.note, 
  ) e
   LEFT JOIN accounts a ON a.id = e.account_id
   LEFT JOIN assets s ON s.id = a.asset_id
- WHERE t.id BETWEEN $1 AND $2
  ORDER BY t.id, e.position`
 
 var errNoSalt = errors.New("it has a text but no salt")
 
-func transactions(ctx context.Context, q querier, first, last uuid.UUID) ([]record, error) {
-	rows, err := q.Query(ctx, selectTransactions, first, last)
+func transactions(ctx context.Context, q querier, in ranges) ([]record, error) {
+	rows, err := q.Query(ctx, selectTransactions, in.first, in.last)
 	if err != nil {
 		return nil, fmt.Errorf("reading transactions: %w", err)
 	}
@@ -104,11 +115,13 @@ func transactions(ctx context.Context, q querier, first, last uuid.UUID) ([]reco
 }
 
 const selectRecords = `
-SELECT id, create_time, actor_kind, actor_id, action, subject, details, client_ip, request_id, salt, commitment
-  FROM audit_records WHERE id BETWEEN $1 AND $2 ORDER BY id`
+SELECT r.id, r.create_time, r.actor_kind, r.actor_id, r.action, r.subject, r.details, r.client_ip, r.request_id, r.salt, r.commitment
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (first, last)
+  JOIN audit_records r ON r.id BETWEEN w.first AND w.last
+ ORDER BY r.id`
 
-func auditRecords(ctx context.Context, q querier, first, last uuid.UUID) ([]record, error) {
-	rows, err := q.Query(ctx, selectRecords, first, last)
+func auditRecords(ctx context.Context, q querier, in ranges) ([]record, error) {
+	rows, err := q.Query(ctx, selectRecords, in.first, in.last)
 	if err != nil {
 		return nil, fmt.Errorf("reading audit records: %w", err)
 	}
@@ -154,7 +167,9 @@ func (b *batch) hashes(ctx context.Context, q querier) ([]tlog.Hash, error) {
 	if len(b.leaves) == b.count*tlog.HashSize {
 		return split(b.leaves), nil
 	}
-	list, err := records(ctx, q, b.kind, b.first, b.last)
+	var in ranges
+	in.add(b.first, b.last)
+	list, err := records(ctx, q, b.kind, in)
 	if err != nil {
 		return nil, err
 	}
