@@ -459,8 +459,16 @@ func TestALogThatWasTamperedWithGetsNoFurtherSignature(t *testing.T) {
 	w.asOwner(`UPDATE log_head SET root = sha256('x')`)
 	w.pay(w.ann, w.bob, 1, "")
 	before := w.number(`SELECT size FROM log_head`)
-	if _, err := w.sealer().Round(t.Context()); err == nil {
-		t.Error("it was sealed")
+	// The transactions of other tests hold up the horizon: until it passes there is
+	// nothing to seal, and no refusal.
+	s := w.sealer()
+	for begin := time.Now(); ; {
+		if _, err := s.Round(t.Context()); err != nil {
+			break
+		}
+		if time.Since(begin) > time.Minute {
+			t.Fatal("nothing was refused for a minute")
+		}
 	}
 	if after := w.number(`SELECT size FROM log_head`); after != before {
 		t.Errorf("the log grew from %d to %d", before, after)
