@@ -396,13 +396,3 @@ func (s *Service) GetLimits(ctx context.Context, req *walletv1.GetLimitsRequest)
 	}
 	return &walletv1.GetLimitsResponse{Tier: int32(tier), Usages: usages}, nil
 }
-
-// GetReceipt returns the proof that one of the caller's transactions is sealed.
-func (s *Service) GetReceipt(ctx context.Context, req *walletv1.GetReceiptRequest) (*walletv1.GetReceiptResponse, error) {
-	t, _, err := s.find(ctx, rpc.PrincipalFrom(ctx).User, req.GetTransactionId())
-	if err != nil {
-		return nil, err
-	}
-	receipt, err := money.Receipt(ctx, s.log, t.ID)
-	return &walletv1.GetReceiptResponse{Receipt: receipt}, err
-}
