@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // change is a decision that was checked, ready to be applied.
@@ -24,6 +26,9 @@ func (ch *change) hasEntry(account AccountID) bool {
 // in an account of its own that the command named, balanced per asset, in range,
 // no account taken below its floor, and no limit passed.
 func (b *batch) check(c *Command, d *Draft) (*change, error) {
+	if c.Subject != uuid.Nil && d.Outcome == 0 {
+		return nil, fmt.Errorf("%s is brought to its end without an outcome", c.Subject)
+	}
 	ch := &change{time: b.now, entries: make([]Entry, len(d.Postings))}
 	v := View{batch: b, command: c}
 	if d.Hold != nil {
@@ -81,7 +86,7 @@ func (b *batch) checkHold(v View, h *HoldChange, ch *change) error {
 	if a == nil || h.After.ID != v.command.Hold {
 		return fmt.Errorf("changing hold %s, which the command did not name", h.After.ID)
 	}
-	if a.tier == TierClosed && h.Operation == HoldCreate {
+	if a.tier == TierClosed && (h.Operation == HoldCreate || h.Operation == HoldIncrease) {
 		return fmt.Errorf("%w: %s", ErrAccountClosed, a.Code)
 	}
 	before := b.holds[h.After.ID]

@@ -32,6 +32,10 @@ var (
 // MaxHoldLife is how far away the expiry of a hold may lie.
 const MaxHoldLife = 366 * 24 * time.Hour
 
+// MaxExcessBPS is the most that captures may exceed a hold by, in hundredths of a
+// percent: its amount once more.
+const MaxExcessBPS = 10_000
+
 // HoldState says where a hold is in its life. The numbers are stored.
 type HoldState int16
 
@@ -111,13 +115,15 @@ type HoldChange struct {
 type NewHold struct {
 	Account    AccountID
 	Amount     Amount // more than zero
-	ExcessBPS  int    // 0 to 10,000
+	ExcessBPS  int    // 0 to MaxExcessBPS
 	Reference  string // who holds and what for
 	ExpireTime time.Time
 }
 
 // CreateHold sets money aside: it is no longer available at once. It fails with
-// ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded.
+// ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded; with
+// ErrUnbalanced for an amount or excess out of range, and with ErrInvalidText for a
+// reference that can't be stored.
 func (l *Ledger) CreateHold(ctx context.Context, who Identity, h NewHold) (Result, error) {
 	r, err := l.Commit(ctx, HoldCommand(who, h))
 	if err == nil {

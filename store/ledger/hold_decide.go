@@ -12,6 +12,10 @@ func createHold(v View, h Hold) (Draft, error) {
 	switch {
 	case h.Amount.Sign() <= 0:
 		return Draft{}, fmt.Errorf("%w: a hold of %s", ErrUnbalanced, h.Amount)
+	case h.ExcessBPS < 0 || h.ExcessBPS > MaxExcessBPS:
+		return Draft{}, fmt.Errorf("%w: an excess of %d basis points", ErrUnbalanced, h.ExcessBPS)
+	case !storable(h.Reference):
+		return Draft{}, fmt.Errorf("%w: the reference is not UTF-8 or has a NUL byte", ErrInvalidText)
 	case a.Floor == nil:
 		return Draft{}, ErrUnbounded
 	case !h.ExpireTime.After(v.Now()), h.ExpireTime.Sub(v.Now()) > MaxHoldLife:

@@ -16,7 +16,7 @@ import (
 // fail the batch that they are in. What little it lets through, such as numbers
 // of a million digits, PostgreSQL refuses and the batch is run again without it.
 func checkText(d *Draft) error {
-	if !utf8.ValidString(d.Note) || strings.IndexByte(d.Note, 0) >= 0 {
+	if !storable(d.Note) {
 		return fmt.Errorf("%w: the note is not UTF-8 or has a NUL byte", ErrInvalidText)
 	}
 	if len(d.Details) == 0 {
@@ -29,6 +29,11 @@ func checkText(d *Draft) error {
 		return fmt.Errorf("%w: %w", ErrInvalidText, err)
 	}
 	return nil
+}
+
+// storable tells whether PostgreSQL takes a text.
+func storable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
 }
 
 // validEscapes tells whether the \u escapes in valid JSON stand for characters
