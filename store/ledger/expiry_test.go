@@ -15,7 +15,7 @@ func TestAHoldExpiresAlthoughTheReplicaThatMadeItIsGone(t *testing.T) {
 	a := b.account("user/1/main/JPY", jpy, 100)
 	maker := b.ledgers[0]
 	made, err := maker.CreateHold(ctx, ledger.Identity{Key: ledger.NewKey("test", "hold")}, ledger.NewHold{
-		Account: a, Amount: ledger.NewAmount(60), ExpireTime: time.Now().Add(200 * time.Millisecond),
+		Account: a, Amount: ledger.NewAmount(60), ExpireTime: time.Now().Add(2 * time.Second),
 	})
 	if err != nil {
 		t.Fatal(err)
