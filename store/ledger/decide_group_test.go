@@ -34,6 +34,12 @@ func drawCommand(t *rapid.T, b *batch, key string, holds []uuid.UUID, paid Trans
 	}
 	if rapid.IntRange(0, 3).Draw(t, "resolves") == 0 {
 		c.Subject = rapid.SampledFrom(subjects).Draw(t, "subject")
+		decide := c.Decide
+		c.Decide = func(v View) (Draft, error) {
+			d, err := decide(v)
+			d.Outcome = 1
+			return d, err
+		}
 	}
 	return c
 }
