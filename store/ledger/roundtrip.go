@@ -58,7 +58,6 @@ type locking struct {
 type wanted struct {
 	accounts         []int64 // ascending
 	keys             *column
-	operations       [][16]byte
 	holds, originals [][16]byte
 	subjects         [][16]byte
 	limited          bool // whether limits can matter
@@ -87,7 +86,6 @@ func (w *wanted) add(it *item) {
 	}
 	if c.Hold != uuid.Nil {
 		w.holds = append(w.holds, c.Hold)
-		w.operations = append(w.operations, c.Key)
 	}
 	if c.Original != uuid.Nil {
 		w.originals = append(w.originals, c.Original)
@@ -122,6 +120,7 @@ func (l *Ledger) lock(ctx context.Context, conn *pgx.Conn, calls []*call, how lo
 		trip.Queue(lockAccounts, w.accountColumn())
 	}
 	trip.Queue(readKeys, w.keys)
+	trip.Queue(readOperationKeys, w.keys)
 	for _, more := range w.reads() {
 		trip.Queue(more.query, more.ids)
 	}
@@ -151,7 +150,6 @@ type read struct {
 func (w *wanted) reads() []read {
 	var list []read
 	for _, r := range []read{
-		{readOperationKeys, w.operations, (*batch).scanOperationKey},
 		{readHolds, w.holds, (*batch).scanHold},
 		{readRefunded, w.originals, (*batch).scanRefunded},
 		{readResolved, w.subjects, (*batch).scanResolved},
@@ -182,6 +180,9 @@ func collect(results pgx.BatchResults, w *wanted, how locking) (b *batch, versio
 		return nil, 0, fmt.Errorf("reading idempotency keys: %w", err)
 	}
 	rest := &batch{keys: executed}
+	if err := rest.scanAll(results, (*batch).scanOperationKey); err != nil {
+		return nil, 0, fmt.Errorf("reading the keys of holds: %w", err)
+	}
 	for _, r := range w.reads() {
 		if err := rest.scanAll(results, r.scan); err != nil {
 			return nil, 0, fmt.Errorf("reading what was done before: %w", err)
