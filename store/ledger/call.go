@@ -217,9 +217,10 @@ func (l *Ledger) enqueue(c *call) error {
 		return ErrClosed
 	}
 	n := int64(c.commands())
-	if waiting := l.waiting.Add(n); waiting <= int64(l.cfg.QueueSize) || waiting == n {
+	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(l.cfg.QueueSize) || waiting == n {
 		select {
 		case l.queue <- c:
+			l.relief()
 			return nil
 		default:
 		}

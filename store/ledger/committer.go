@@ -17,59 +17,124 @@ import (
 // committer runs batches, one at a time.
 type committer struct {
 	l     *Ledger
-	calls []*call // of the batch being gathered; reused
+	calls []*call     // of the batch being gathered; reused
+	taken []AccountID // what the batch has of the ledger's traffic; reused
 }
 
 func newCommitter(l *Ledger) *committer {
 	return &committer{l: l, calls: make([]*call, 0, l.cfg.MaxBatch)}
 }
 
-// run executes batches until the queue is closed and empty.
+// run executes batches until the queue is closed and nothing waits any more.
 func (c *committer) run() {
-	for first := range c.l.queue {
-		c.gather(first)
-		if len(c.calls) > 0 {
-			c.l.stats.batch(len(c.calls))
-			c.settle(c.calls)
-		}
-	}
-}
-
-// gather takes what waits, without waiting for more.
-func (c *committer) gather(first *call) {
-	c.calls = c.calls[:0]
-	size := 0
-	for next, ok := first, true; ok; {
-		size += c.take(next)
-		if size >= c.l.cfg.MaxBatch {
-			return
-		}
-		select {
-		case next, ok = <-c.l.queue:
+	var first *call
+	for {
+		open := c.gather(first)
+		first = nil
+		switch {
+		case len(c.calls) > 0:
+			c.execute()
+		case open:
+			select {
+			case first = <-c.l.queue:
+			case <-c.l.traffic.freed:
+			}
+		case c.l.traffic.deferred.Load() > 0:
+			<-c.l.traffic.freed
 		default:
 			return
 		}
 	}
 }
 
+// relieve executes batches beside run whenever more waits than one batch takes.
+func (c *committer) relieve() {
+	for {
+		select {
+		case <-c.l.crowded:
+		case <-c.l.closing:
+			return
+		}
+		for c.l.waiting.Load() >= int64(c.l.cfg.MaxBatch) {
+			if c.gather(nil); len(c.calls) == 0 {
+				break
+			}
+			c.execute()
+		}
+	}
+}
+
+func (c *committer) execute() {
+	c.l.relief()
+	c.l.stats.batch(len(c.calls))
+	c.settle(c.calls)
+	c.l.traffic.leave(c)
+}
+
+// relief calls for a further committer if enough waits for one.
+func (l *Ledger) relief() {
+	if l.waiting.Load() >= int64(l.cfg.MaxBatch) {
+		select {
+		case l.crowded <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// gather takes what waits, without waiting for more. It reports whether the queue
+// is open, as far as it knows.
+func (c *committer) gather(first *call) (open bool) {
+	t := c.l.traffic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.calls = c.calls[:0]
+	size := t.board(c, c.l.cfg.MaxBatch)
+	for next := first; ; {
+		if next != nil {
+			size += c.take(next)
+		}
+		if size >= c.l.cfg.MaxBatch {
+			return true
+		}
+		select {
+		case next, open = <-c.l.queue:
+			if !open {
+				return false
+			}
+		default:
+			return true
+		}
+	}
+}
+
 // take adds a call, and those behind it, to the batch and returns how many
-// commands that are. It drops calls whose callers gave up.
+// commands that are.
 func (c *committer) take(first *call) (size int) {
 	c.l.waiting.Add(-int64(first.commands()))
-	deadline := time.Now().Add(c.l.cfg.Patience)
-	size = c.board(first, deadline)
+	if c.l.traffic.admit(c, first) {
+		size = c.board(first)
+	}
 	for i := range first.behind {
-		size += c.board(&first.behind[i], deadline)
+		if next := &first.behind[i]; c.l.traffic.admit(c, next) {
+			size += c.board(next)
+		}
 	}
 	return size
 }
 
-func (c *committer) board(next *call, deadline time.Time) int {
+// board adds a call to the batch, unless its caller gave up.
+func (c *committer) board(next *call) int {
 	if !next.start() {
 		return 0
 	}
-	next.deadline = deadline
+	next.deadline = time.Now().Add(c.l.cfg.Patience)
 	c.calls = append(c.calls, next)
+	for a := range next.accounts {
+		if c.l.traffic.taken[a] != c {
+			c.l.traffic.taken[a] = c
+			c.taken = append(c.taken, a)
+		}
+	}
 	return len(next.items)
 }
 

@@ -117,7 +117,7 @@ func TestASilentConnectionIsReplacedWithinTheCallersPatience(t *testing.T) {
 // dead.
 func TestAConnectionThatFellSilentWhileIdleIsReplaced(t *testing.T) {
 	t.Parallel()
-	c := newTown(t, ledger.Config{Patience: 2 * time.Second, Committers: 3})
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second, Committers: 3, MaxBatch: 1})
 	var gates []*gate
 	var done []<-chan answer
 	for i := range 3 { // at once, each on a connection of its own

@@ -18,8 +18,8 @@ import (
 
 // Config tunes a Ledger. The zero value works.
 type Config struct {
-	// Committers is how many batches run at once. Default 1; more gain nothing
-	// where PostgreSQL shares the machine.
+	// Committers is how many batches may run at once. Default 2. One alone makes
+	// the largest batches, so others join in only while more waits than one takes.
 	Committers int
 	// MaxBatch is the most commands in a batch. Default 512, at most 4096.
 	MaxBatch int
@@ -46,7 +46,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Committers, 1)
+	setDefault(&c.Committers, 2)
 	setDefault(&c.MaxBatch, 512)
 	c.MaxBatch = min(c.MaxBatch, 4096)
 	setDefault(&c.QueueSize, 8192)
@@ -93,7 +93,10 @@ type Ledger struct {
 	stats   stats
 	tracer  trace.Tracer // nil if nothing is traced
 
-	waiting atomic.Int64 // commands in queue
+	waiting atomic.Int64  // commands in queue
+	traffic *traffic      // what the batches under way have, and what waits for that
+	crowded chan struct{} // told when more waits than a batch takes
+	closing chan struct{} // closed with queue
 
 	mu     sync.RWMutex // guards closed against sends to queue
 	closed bool
@@ -123,6 +126,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 		holders: newCache[uuid.UUID, AccountID](rememberedHolds),
 		queue:   make(chan *call, cfg.QueueSize),
 		parked:  make(chan *call, cfg.QueueSize),
+		traffic: newTraffic(),
+		crowded: make(chan struct{}, 1),
+		closing: make(chan struct{}),
 		stop:    stop,
 	}
 	if cfg.TracerProvider != nil {
@@ -139,8 +145,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	})
 	l.others.Go(func() { l.expire(ctx) })
 	l.others.Go(func() { newCommitter(l).attend() })
-	for range cfg.Committers {
-		l.committers.Go(func() { newCommitter(l).run() })
+	l.committers.Go(func() { newCommitter(l).run() })
+	for range cfg.Committers - 1 {
+		l.committers.Go(func() { newCommitter(l).relieve() })
 	}
 	return l
 }
@@ -219,6 +226,7 @@ func (l *Ledger) Close() {
 	l.closed = true
 	if !already {
 		close(l.queue)
+		close(l.closing)
 	}
 	l.mu.Unlock()
 	l.committers.Wait()

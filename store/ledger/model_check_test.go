@@ -232,7 +232,7 @@ func (w *world) transactions(t *rapid.T) {
 // Nothing here depends on time, so that rapid finds the shortest story of what
 // goes wrong.
 func TestLedgersAgreeWithAModelOneByOneAndInBatches(t *testing.T) {
-	b := newBooks(t, 2, ledger.Config{MaxBatch: 8})
+	b := newBooks(t, 2, ledger.Config{Committers: 1, MaxBatch: 8})
 	check(t, 20, func(t *rapid.T) {
 		w := newWorld(t, b)
 		t.Repeat(w.actions(map[string]func(*rapid.T){"one by one": w.oneByOne, "as a batch": w.asABatch}))

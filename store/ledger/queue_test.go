@@ -102,7 +102,7 @@ func TestAFullQueueTurnsCommandsAwayUnexecuted(t *testing.T) {
 }
 
 func TestClosingExecutesWhatIsQueuedAndRefusesWhatComesLater(t *testing.T) {
-	b := newBooks(t, 1, ledger.Config{MaxBatch: 4})
+	b := newBooks(t, 1, ledger.Config{Committers: 1, MaxBatch: 4})
 	l := b.ledgers[0]
 	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
 	g, first := busy(t, b, l)

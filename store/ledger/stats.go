@@ -57,7 +57,7 @@ func (l *Ledger) Stats() Stats {
 	retries := maps.Clone(s.retries)
 	s.mu.Unlock()
 	return Stats{
-		QueueDepth: int(l.waiting.Load()),
+		QueueDepth: int(l.waiting.Load() + l.traffic.deferred.Load()),
 		Batches:    s.batches.Load(), Calls: s.calls.Load(),
 		Commits: s.commits.Load(), Transactions: s.transactions.Load(),
 		Replayed: s.replayed.Load(), Refused: s.refused.Load(), Overloaded: s.overloaded.Load(),
