@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -158,23 +157,16 @@ func (l *Ledger) result(ctx context.Context, it *item) (Result, error) {
 	return r, nil
 }
 
-// show reads what a command has made, with the patience of the committer: it is
-// asked for after a fault, when connections of the pool are dead or silent.
-func (l *Ledger) show(ctx context.Context, done executedKey) (Result, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.Patience)
-	defer cancel()
-	for attempt := 0; ; attempt++ {
-		r, err := l.showOnce(ctx, done)
-		if err == nil || errors.Is(err, ErrTransactionNotFound) || ctx.Err() != nil {
-			return r, err
-		}
-		time.Sleep(backoff(attempt))
-	}
+// show reads what a command has made.
+func (l *Ledger) show(ctx context.Context, done executedKey) (r Result, err error) {
+	err = l.patiently(context.WithoutCancel(ctx), func(ctx context.Context) (err error) {
+		r, err = l.showOnce(ctx, done)
+		return err
+	})
+	return r, err
 }
 
 func (l *Ledger) showOnce(ctx context.Context, done executedKey) (r Result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.attemptTimeout())
-	defer cancel()
 	if done.transaction != uuid.Nil {
 		if r.Transaction, err = l.Transaction(ctx, done.transaction); err != nil {
 			return Result{}, err

@@ -23,19 +23,17 @@ const (
 func TestALostAnswerToACommitIsFoundOut(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, patient)
-	lost := c.wire.once(fromPostgres, "COMMIT", fate{kind: cut})
-	d := c.deed(5)
-	result, err := c.ledger().Commit(ctx, d.command)
-	if err != nil {
-		t.Fatalf("the payment failed: %v", err)
+	deeds := c.ofEachKind()
+	for _, d := range deeds {
+		lost := c.wire.once(fromPostgres, "COMMIT", fate{kind: cut})
+		c.must(d)
+		<-lost
 	}
-	<-lost
-	if result.Replayed {
-		t.Error("the payment's own lost commit counts as another's")
+	if c.replays != 0 {
+		t.Errorf("%d commands' own lost commit counts as another's", c.replays)
 	}
-	c.noteExecuted(d, result)
-	if n := c.ledger().Stats().Lost; n != 1 {
-		t.Errorf("%d commits were lost, not 1", n)
+	if n := c.ledger().Stats().Lost; n != int64(len(deeds)) {
+		t.Errorf("%d commits were lost, not %d", n, len(deeds))
 	}
 	c.check()
 }
@@ -43,58 +41,77 @@ func TestALostAnswerToACommitIsFoundOut(t *testing.T) {
 func TestACommitThatNeverArrivedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, patient)
-	lost := c.wire.once(fromLedger, "COMMIT", fate{kind: cut})
-	if err := c.do(c.deed(5)); err != nil {
-		t.Fatalf("the payment failed: %v", err)
+	for _, d := range c.ofEachKind() {
+		lost := c.wire.once(fromLedger, "COMMIT", fate{kind: cut})
+		c.must(d)
+		<-lost
 	}
-	<-lost
 	c.check()
+}
+
+// endAs does deeds in one batch, all of which must end in one way, while a message
+// that passes next meets its fate.
+func (c *town) endAs(want error, deeds []*deed, upstream bool, text string, f fate) {
+	c.t.Helper()
+	var struck <-chan struct{}
+	errs := c.together(deeds, func() { struck = c.wire.once(upstream, text, f) })
+	<-struck
+	c.endedAs(want, deeds, errs)
+}
+
+func (c *town) endedAs(want error, deeds []*deed, errs []error) {
+	c.t.Helper()
+	for i, err := range errs {
+		if !errors.Is(err, want) {
+			c.t.Errorf("%+v ended as %v, not as %v", *deeds[i].errands[0], err, want)
+		}
+	}
+}
+
+// atOnce does deeds at once, in as many batches as that makes.
+func (c *town) atOnce(deeds []*deed) []error {
+	errs := make([]error, len(deeds))
+	atOnce(len(deeds), func(i int) { errs[i] = c.do(deeds[i]) })
+	return errs
 }
 
 func TestAnExecutedCommandWhoseAnswerStaysLostIsUnknownAndFoundLater(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
-	c.wire.once(fromPostgres, "COMMIT", fate{kind: cut, unplug: true})
-	d := c.deed(5)
-	if err := c.do(d); !errors.Is(err, ledger.ErrOutcomeUnknown) {
-		t.Fatalf("the payment ended as %v, not as unknown", err)
-	}
-	if len(c.readBooks()) != int(c.paid)+1 {
-		t.Fatal("the payment should be in the books")
+	deeds := c.ofEachKind()
+	c.endAs(ledger.ErrOutcomeUnknown, deeds, fromPostgres, "COMMIT", fate{kind: cut, unplug: true})
+	if n := c.inBooks(deeds); n != len(deeds)+2 {
+		t.Fatalf("%d commands are in the books, it should be all of them", n)
 	}
 	c.wire.plug()
 	c.check()
-	if c.resolved != 1 {
-		t.Error("asking again did not show that the payment had been executed")
+	if c.resolved != len(deeds) {
+		t.Errorf("asking again showed that %d deeds had been executed, not %d", c.resolved, len(deeds))
 	}
 }
 
 func TestACommandWhoseCommitNeverArrivedIsUnknownAndExecutedLater(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
-	c.wire.once(fromLedger, "COMMIT", fate{kind: cut, unplug: true})
-	d := c.deed(5)
-	if err := c.do(d); !errors.Is(err, ledger.ErrOutcomeUnknown) {
-		t.Fatalf("the payment ended as %v, not as unknown", err)
-	}
-	if len(c.readBooks()) != int(c.paid) {
-		t.Fatal("the payment should not be in the books")
+	deeds := c.ofEachKind()
+	c.endAs(ledger.ErrOutcomeUnknown, deeds, fromLedger, "COMMIT", fate{kind: cut, unplug: true})
+	if n := c.inBooks(deeds); n != 0 {
+		t.Fatalf("%d commands are in the books, it should be none of them", n)
 	}
 	c.wire.plug()
 	c.check()
-	if c.resolved != 0 || d.refused {
-		t.Errorf("asking again should have executed the payment: %+v", d)
+	for _, d := range deeds {
+		if c.resolved != 0 || !d.executed {
+			t.Errorf("asking again should have executed %+v", *d.errands[0])
+		}
 	}
 }
 
 func TestACommandThatWasNeverSentIsCertainlyNotExecuted(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
-	c.wire.once(fromLedger, "SELECT key_hash", fate{kind: cut, unplug: true})
-	d := c.deed(5)
-	if err := c.do(d); !errors.Is(err, ledger.ErrUnavailable) {
-		t.Fatalf("the payment ended as %v, not as unavailable", err)
-	}
+	deeds := c.ofEachKind()
+	c.endAs(ledger.ErrUnavailable, deeds, fromLedger, "SELECT key_hash", fate{kind: cut, unplug: true})
 	c.wire.plug()
 	c.check()
 }
@@ -104,6 +121,7 @@ func TestACommandThatWasNeverSentIsCertainlyNotExecuted(t *testing.T) {
 func TestAnErrorBehindACommitDoesNotUndoIt(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
+	deeds := c.ofEachKind()
 	c.wire.obey(func(e event) fate {
 		switch {
 		case e == event{text: "COMMIT"}:
@@ -113,8 +131,10 @@ func TestAnErrorBehindACommitDoesNotUndoIt(t *testing.T) {
 		}
 		return fate{}
 	})
-	if err := c.do(c.deed(5)); err != nil && !errors.Is(err, ledger.ErrOutcomeUnknown) {
-		t.Errorf("the payment was executed, its caller got %v", err)
+	for _, d := range deeds {
+		if err := c.do(d); err != nil && !errors.Is(err, ledger.ErrOutcomeUnknown) {
+			t.Errorf("%+v was executed, its caller got %v", *d.errands[0], err)
+		}
 	}
 	c.wire.obey(nil)
 	c.wire.plug()
@@ -126,19 +146,22 @@ func TestAnErrorBehindACommitDoesNotUndoIt(t *testing.T) {
 func TestAReplayWhileTheDatabaseIsAwayIsAnsweredAfterwards(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
-	d := c.deed(5)
-	if err := c.do(d); err != nil {
-		t.Fatal(err)
+	deeds := c.ofEachKind()
+	for _, d := range deeds {
+		c.must(d)
 	}
 	c.wire.unplug()
-	if err := c.do(d); !errors.Is(err, ledger.ErrUnavailable) {
-		t.Errorf("asking again without a database ended as %v", err)
-	}
+	c.endedAs(ledger.ErrUnavailable, deeds, c.atOnce(deeds))
 	c.wire.plug()
-	if err := c.untilDefinite(d); err != nil || c.replays != 1 {
-		t.Errorf("asking again was not answered with the first result: %v", err)
+	for _, d := range deeds {
+		if err := c.untilDefinite(d); err != nil {
+			t.Errorf("asking again for %+v was not answered with the first result: %v", *d.errands[0], err)
+		}
 	}
 	c.check()
+	if c.replays != len(deeds)+2 {
+		t.Errorf("%d commands were answered with their first results, not %d", c.replays, len(deeds)+2)
+	}
 }
 
 func TestLostAnswersUnderLoadLoseAndDoubleNothing(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -52,25 +54,21 @@ func TestACommitThatArrivesLateIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, ledger.Config{Patience: 5 * time.Second})
 	release := make(chan struct{})
-	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})
-	d := c.deed(5)
-	done := commit(ctx, c.ledger(), d.command)
+	deeds := c.ofEachKind()
+	done := make(chan []error)
+	go func() {
+		done <- c.together(deeds, func() { c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release}) })
+	}()
 	waitFor(t, "the ledger to try again", func() bool { return c.ledger().Stats().Lost > 0 })
 
-	other := c.deed(7)
-	for other.from == d.from || other.from == d.to || other.to == d.from || other.to == d.to {
-		other.refused = true // it is never asked for
-		other = c.deed(7)
-	}
-	if err := c.do(other); err != nil {
+	if err := c.do(c.between(6, 7, 7)); err != nil {
 		t.Errorf("a payment between others had to wait: %v", err)
 	}
 	close(release)
-	a := <-done
-	if a.err != nil || a.Replayed {
-		t.Fatalf("the payment ended as %v, replayed %t", a.err, a.Replayed)
+	c.endedAs(nil, deeds, <-done)
+	if c.replays != 0 {
+		t.Errorf("%d commands' own commit counts as another's", c.replays)
 	}
-	c.noteExecuted(d, a.Result)
 	c.check()
 }
 
@@ -78,18 +76,13 @@ func TestACommitThatArrivesAfterItsCallerLeftIsFoundByTheNext(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
 	release := make(chan struct{})
-	c.wire.once(fromLedger, "COMMIT", fate{kind: hold, release: release})
-	d := c.deed(5)
-	if err := c.do(d); !errors.Is(err, ledger.ErrOutcomeUnknown) {
-		t.Fatalf("the payment ended as %v, not as unknown", err)
-	}
-	if err := c.do(d); !errors.Is(err, ledger.ErrUnavailable) {
-		t.Errorf("with its accounts locked, asking again ended as %v", err)
-	}
+	deeds := c.ofEachKind()
+	c.endAs(ledger.ErrOutcomeUnknown, deeds, fromLedger, "COMMIT", fate{kind: hold, release: release})
+	c.endedAs(ledger.ErrUnavailable, deeds, c.together(deeds, func() {})) // their accounts are locked
 	close(release)
 	c.check()
-	if c.resolved != 1 {
-		t.Error("asking again did not show that the payment had been executed")
+	if c.resolved != len(deeds) {
+		t.Errorf("asking again showed that %d deeds had been executed, not %d", c.resolved, len(deeds))
 	}
 }
 
@@ -99,17 +92,9 @@ func TestASilentConnectionIsReplacedWithinTheCallersPatience(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, ledger.Config{Patience: 4 * time.Second})
 	for _, at := range []string{"BEGIN", "INSERT INTO transactions"} {
-		struck := c.wire.once(fromLedger, at, fate{kind: silence})
-		if err := c.do(c.deed(5)); err != nil {
-			t.Errorf("after silence from %s on, the payment ended as %v", at, err)
-		}
-		<-struck
+		c.endAs(nil, c.ofEachKind(), fromLedger, at, fate{kind: silence})
 	}
-	struck := c.wire.once(fromPostgres, "COMMIT", fate{kind: silence})
-	if err := c.do(c.deed(5)); err != nil {
-		t.Errorf("after silence instead of an answer to COMMIT, the payment ended as %v", err)
-	}
-	<-struck
+	c.endAs(nil, c.ofEachKind(), fromPostgres, "COMMIT", fate{kind: silence})
 	c.check()
 }
 
@@ -156,20 +141,51 @@ func TestALedgerIsBackAsSoonAsTheNetworkIs(t *testing.T) {
 	c.check()
 }
 
+// throughSilence does deeds at once, while the first connection falls silent on
+// which each of some statements is to be executed.
+func (c *town) throughSilence(at []string, deeds ...*deed) {
+	c.t.Helper()
+	c.wire.obey(func(e event) fate {
+		for i, text := range at {
+			if e.upstream && strings.HasPrefix(strings.TrimSpace(e.text), text) {
+				at = slices.Delete(at, i, i+1)
+				return fate{kind: silence}
+			}
+		}
+		return fate{}
+	})
+	c.endedAs(nil, deeds, c.atOnce(deeds))
+	c.wire.obey(nil)
+	if len(at) > 0 {
+		c.t.Errorf("nobody executed %q", at)
+	}
+}
+
 // The result of an earlier command is read on another connection, which may
 // have fallen silent too.
 func TestAReplayIsReadOnAnotherConnectionIfOneIsSilent(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, ledger.Config{Patience: 2 * time.Second})
-	d := c.deed(5)
-	if err := c.do(d); err != nil {
+	paid, held := c.between(0, 1, 5), c.holding(c.people[0], 5, time.Hour)
+	c.must(paid)
+	c.must(held)
+	c.throughSilence([]string{"SELECT t.id, t.kind", "SELECT hold_id, amount"}, paid, held)
+	c.check()
+}
+
+// So is what a command is about, if its replica doesn't remember that.
+func TestWhatACommandIsAboutIsReadOnAnotherConnectionIfOneIsSilent(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, ledger.Config{Patience: 2 * time.Second})
+	paid, held := c.between(0, 1, 5), c.holding(c.people[0], 5, time.Hour)
+	c.must(paid)
+	results, err := held.ask(c.join(ledger.Config{}, store.Config{}))
+	if err != nil {
 		t.Fatal(err)
 	}
-	struck := c.wire.once(fromLedger, "SELECT t.id, t.kind", fate{kind: silence})
-	if err := c.do(d); err != nil {
-		t.Errorf("asking again ended as %v", err)
-	}
-	<-struck
+	c.noteExecuted(held, results...)
+	c.throughSilence([]string{"SELECT t.id, t.kind", "SELECT h.id, h.account_id"},
+		c.refunding(paid.errands[0], 5), c.voiding(held.errands[0].hold))
 	c.check()
 }
 

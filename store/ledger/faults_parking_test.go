@@ -15,8 +15,12 @@ import (
 // grip locks accounts as a session does that fell silent, until let go.
 type grip struct{ tx pgx.Tx }
 
-func (c *town) grip(accounts ...ledger.AccountID) grip {
+func (c *town) grip(people ...int) grip {
 	c.t.Helper()
+	var accounts []ledger.AccountID
+	for _, i := range people {
+		accounts = append(accounts, c.people[i].id)
+	}
 	tx, err := c.superuser().Begin(ctx)
 	if err != nil {
 		c.t.Fatal(err)
@@ -34,15 +38,6 @@ func (g grip) letGo(t *testing.T) {
 	}
 }
 
-// between is a deed between two of the people.
-func (c *town) between(from, to int, amount int64) *deed {
-	d := c.deed(amount)
-	d.from, d.to = c.people[from], c.people[to]
-	d.command.Accounts = []ledger.AccountID{d.from, d.to}
-	d.command.Decide = ledger.Transfer(d.from, d.to, ledger.NewAmount(amount), "")
-	return d
-}
-
 // waitParked returns when so many commands are parked, all that there were: the
 // one committer has then gone on to another one.
 func (c *town) waitParked(n int64) {
@@ -57,7 +52,7 @@ func TestALedgerThatIsClosingSettlesWhatIsParked(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, patient)
 	other := c.join(patient, store.Config{})
-	first, second := c.grip(c.people[0], c.people[1]), c.grip(c.people[2], c.people[3])
+	first, second := c.grip(0, 1), c.grip(2, 3)
 	d, rival := c.between(0, 1, 5), c.between(6, 7, 5)
 	gate, again := c.rival(rival, 2, 3)
 	done := commit(ctx, c.ledger(), d.command)
@@ -98,8 +93,9 @@ func TestALedgerThatIsClosingSettlesWhatIsParked(t *testing.T) {
 // rival is the same request as a deed, on other accounts and with a gate.
 func (c *town) rival(d *deed, from, to int) (*gate, ledger.Command) {
 	command := d.command
-	command.Accounts = []ledger.AccountID{c.people[from], c.people[to]}
-	command.Decide = ledger.Transfer(c.people[from], c.people[to], ledger.NewAmount(d.amount), "")
+	payer, payee := c.people[from].id, c.people[to].id
+	command.Accounts = []ledger.AccountID{payer, payee}
+	command.Decide = ledger.Transfer(payer, payee, ledger.NewAmount(d.errands[0].amount), "")
 	return gated(&command), command
 }
 
@@ -108,7 +104,7 @@ func (c *town) rival(d *deed, from, to int) (*gate, ledger.Command) {
 func TestAParkedCommandWhoseKeyIsUsedMeanwhileIsAReplay(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, patient)
-	held := c.grip(c.people[2], c.people[3])
+	held := c.grip(2, 3)
 	d := c.between(0, 1, 5)
 	gate, rival := c.rival(d, 2, 3)
 	done := commit(ctx, c.ledger(), rival)
@@ -120,8 +116,8 @@ func TestAParkedCommandWhoseKeyIsUsedMeanwhileIsAReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(gate.open)
-	if a := <-done; a.err != nil || !a.Replayed || a.Transaction.ID != d.id {
-		t.Errorf("the parked payment ended as %+v, not as a replay of %s", a, d.id)
+	if a := <-done; a.err != nil || !a.Replayed || a.Transaction.ID != d.errands[0].told.transaction {
+		t.Errorf("the parked payment ended as %+v, not as a replay of %+v", a, *d.errands[0])
 	}
 	c.check()
 }
@@ -129,7 +125,7 @@ func TestAParkedCommandWhoseKeyIsUsedMeanwhileIsAReplay(t *testing.T) {
 func TestACommandWhoseAccountsStayLockedIsCertainlyNotExecuted(t *testing.T) {
 	t.Parallel()
 	c := newTown(t, impatient)
-	held := c.grip(c.people[0])
+	held := c.grip(0)
 	if err := c.do(c.between(0, 1, 5)); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("a payment from a locked account ended as %v", err)
 	}

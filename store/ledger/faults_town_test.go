@@ -4,39 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
-// The people of a town pay each other through one ledger, whose database is at
-// the end of a wire, while things break. The town remembers what they were told
-// about each command, and in the end compares that with the books.
+// The people of a town pay each other through one ledger, hold, capture and give
+// back, while its database, at the end of a wire, breaks. The town remembers what
+// they were told about each command, and in the end compares that with the books.
 type town struct {
 	*books
 	wire   *wire
-	people []ledger.AccountID
+	people []*purse
 	paid   int64 // transactions made to begin with
 
 	mu       sync.Mutex
 	deeds    []*deed
-	replays  int // commands asked for again that were answered as before
-	resolved int // unknown ones that turned out to have been executed
-}
-
-// deed is a command and what its callers were told.
-type deed struct {
-	command                      ledger.Command
-	from, to                     ledger.AccountID
-	amount                       int64
-	id                           uuid.UUID // it was executed as this transaction
-	unknown, refused, unexecuted bool
+	open     []*paperHold // those that can still be captured
+	payments []*errand    // that can be given back
+	replays  int          // commands asked for again that were answered as before
+	resolved int          // unknown deeds that turned out to have been executed
 }
 
 const (
@@ -61,12 +53,15 @@ func newTownAt(t *testing.T, superuser, login string, cfg ledger.Config) *town {
 	w, through := newWire(t, login)
 	c.wire = w
 	s := storetest.Open(t, store.Config{URL: through})
+	cfg.ExpireInterval = 100 * time.Millisecond // the check waits for it
 	l := ledger.New(s.Pool, cfg)
 	t.Cleanup(l.Close)
 	t.Cleanup(func() { w.obey(nil); w.fray(nil); w.unplug(); w.plug() })
 	c.stores, c.ledgers = append(c.stores, s), append(c.ledgers, l)
 	for i := range townSize {
-		c.people = append(c.people, c.account(fmt.Sprintf("user/%d/main/USD", i), usd, townMoney))
+		p := &purse{code: fmt.Sprintf("user/%d/main/USD", i), balance: townMoney}
+		p.id = c.account(p.code, usd, townMoney)
+		c.people = append(c.people, p)
 	}
 	c.paid = c.count(`SELECT count(*) FROM transactions`)
 	return c
@@ -74,54 +69,64 @@ func newTownAt(t *testing.T, superuser, login string, cfg ledger.Config) *town {
 
 func (c *town) ledger() *ledger.Ledger { return c.ledgers[0] }
 
-// deed makes up a payment between two people.
-func (c *town) deed(amount int64) *deed {
-	from := rand.N(len(c.people))
-	to := (from + 1 + rand.N(len(c.people)-1)) % len(c.people)
-	d := &deed{from: c.people[from], to: c.people[to], amount: amount}
-	d.command = transfer(fmt.Sprintf("deed %d", c.keys.Add(1)), d.from, d.to, amount)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deeds = append(c.deeds, d)
-	return d
-}
-
-// do commits a deed and notes the answer.
+// do asks for a deed and notes the answer.
 func (c *town) do(d *deed) error {
-	result, err := c.ledger().Commit(ctx, d.command)
+	results, err := d.ask(c.ledger())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err == nil:
-		c.noteExecuted(d, result)
+		c.noteExecuted(d, results...)
 	case errors.Is(err, ledger.ErrOutcomeUnknown):
 		d.unknown = true
-	case errors.Is(err, ledger.ErrInsufficientFunds):
+	case isRefusal(err):
 		d.refused = true
+		if errors.Is(err, ledger.ErrHoldExpired) {
+			c.forget(d.errands[len(d.errands)-1])
+		}
 	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrOverloaded), errors.Is(err, ledger.ErrClosed):
 		d.unexecuted = true
 	default:
-		c.t.Errorf("a payment failed in a way of its own: %v", err)
+		c.t.Errorf("a deed failed in a way of its own: %v", err)
 	}
 	return err
 }
 
-func (c *town) noteExecuted(d *deed, result ledger.Result) {
-	if d.id != uuid.Nil && d.id != result.Transaction.ID {
-		c.t.Errorf("one key was answered with two transactions: %s and %s", d.id, result.Transaction.ID)
-	}
-	if result.Replayed {
-		c.replays++
-	}
-	d.id = result.Transaction.ID
-	from, ok := result.Transaction.EntryOf(d.from)
-	to, ok2 := result.Transaction.EntryOf(d.to)
-	if !ok || !ok2 || integer(c.t, from.Amount) != -d.amount || integer(c.t, to.Amount) != d.amount {
-		c.t.Errorf("a payment of %d was answered with %+v", d.amount, result.Transaction)
+// isRefusal tells whether an error comes from the books: the key wasn't executed.
+func isRefusal(err error) bool {
+	return slices.ContainsFunc([]error{
+		ledger.ErrInsufficientFunds, ledger.ErrHoldClosed, ledger.ErrHoldExpired, ledger.ErrHoldExceeded,
+		ledger.ErrExpireTime, ledger.ErrRefundExceeded,
+	}, func(refusal error) bool { return errors.Is(err, refusal) })
+}
+
+// noteExecuted notes that a deed's commands were answered with these results, in
+// which there must be what was asked for.
+func (c *town) noteExecuted(d *deed, results ...ledger.Result) {
+	d.executed = true
+	for i, s := range d.errands {
+		row := c.rowOf(s, &results[i])
+		if results[i].Replayed {
+			c.replays++
+		}
+		if results[i].Replayed != results[0].Replayed {
+			c.t.Errorf("commands that belong together were executed one without the other: %+v", results)
+		}
+		if row.moves != s.moves || s.hold != nil && s.hold.id != row.hold && s.operation != ledger.HoldCreate {
+			c.t.Errorf("%+v was answered with %+v", *s, row)
+		}
+		switch s.told {
+		case bookedRow{}:
+			s.told = row
+			c.learn(s)
+		case row:
+		default:
+			c.t.Errorf("one key was answered with %+v, and then with %+v", s.told, row)
+		}
 	}
 }
 
-// pay lets many callers pay, twice under one key, ask again for what was
+// pay lets many callers pay and hold, twice under one key, ask again for what was
 // executed, and overspend, until stop is closed.
 func (c *town) pay(stop <-chan struct{}) {
 	var callers sync.WaitGroup
@@ -147,7 +152,7 @@ func (c *town) act() {
 			_ = c.do(d)
 		}
 	case 1:
-		d := c.deed(1 + rand.N(int64(100)))
+		d := c.anyDeed()
 		var twin sync.WaitGroup
 		twin.Go(func() { _ = c.do(d) })
 		_ = c.do(d)
@@ -155,7 +160,7 @@ func (c *town) act() {
 	case 2:
 		_ = c.do(c.deed(townMoney * townSize)) // never possible
 	default:
-		_ = c.do(c.deed(1 + rand.N(int64(100))))
+		_ = c.do(c.anyDeed())
 	}
 }
 
@@ -164,10 +169,7 @@ func (c *town) executed() *deed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for range 10 {
-		if len(c.deeds) == 0 {
-			return nil
-		}
-		if d := c.deeds[rand.N(len(c.deeds))]; d.id != uuid.Nil {
+		if d := pick(c.deeds); d != nil && d.executed {
 			return d
 		}
 	}

@@ -201,7 +201,11 @@ func (l *Ledger) holder(ctx context.Context, hold uuid.UUID) (AccountID, error) 
 	if account, ok := l.holders.Get(hold); ok {
 		return account, nil
 	}
-	h, err := l.Hold(ctx, hold)
+	var h Hold
+	err := l.lookUp(ctx, func(ctx context.Context) (err error) {
+		h, err = l.Hold(ctx, hold)
+		return err
+	})
 	return h.Account, err
 }
 

@@ -63,27 +63,18 @@ var neverCounted = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 // original. It fails with ErrTransactionNotFound, ErrNotRefundable,
 // ErrRefundExceeded or ErrInsufficientFunds.
 func (l *Ledger) Refund(ctx context.Context, who Identity, r Refund) (Result, error) {
-	original, err := l.Transaction(ctx, r.Original)
-	if err != nil {
-		return Result{}, err
-	}
-	plan := refundPlan{refund: r, original: original}
-	if plan.outgoing, plan.incoming, err = l.countedTimes(ctx, &original); err != nil {
+	plan := refundPlan{refund: r}
+	if err := l.lookUp(ctx, func(ctx context.Context) error { return l.prepare(ctx, &plan) }); err != nil {
 		return Result{}, err
 	}
 	command := Command{
 		Key: who.Key, Fingerprint: who.Fingerprint, Kind: r.Kind, Original: r.Original, Decide: plan.decide,
 	}
-	for _, e := range original.Entries {
+	for _, e := range plan.original.Entries {
 		command.Accounts = append(command.Accounts, e.Account)
 	}
-	if r.Receivable {
-		if plan.debts, err = l.openReceivables(ctx, &original); err != nil {
-			return Result{}, err
-		}
-		for _, d := range plan.debts {
-			command.Accounts = append(command.Accounts, d.receivable)
-		}
+	for _, d := range plan.debts {
+		command.Accounts = append(command.Accounts, d.receivable)
 	}
 	return l.Commit(ctx, command)
 }
@@ -94,6 +85,20 @@ type refundPlan struct {
 	original           Transaction
 	outgoing, incoming time.Time
 	debts              []debtLink
+}
+
+// prepare finds out about the original.
+func (l *Ledger) prepare(ctx context.Context, p *refundPlan) (err error) {
+	if p.original, err = l.Transaction(ctx, p.refund.Original); err != nil {
+		return err
+	}
+	if p.outgoing, p.incoming, err = l.countedTimes(ctx, &p.original); err != nil {
+		return err
+	}
+	if p.refund.Receivable {
+		p.debts, err = l.openReceivables(ctx, &p.original)
+	}
+	return err
 }
 
 func (p *refundPlan) decide(v View) (Draft, error) {
