@@ -1,5 +1,5 @@
-# `make run` and `make test` need Go, and PostgreSQL, which they install where
-# they can. Everything they make is ignored: bin/, .cache/, .tillbook/ and
+# `make run` needs Go and PostgreSQL, and `make test` Node.js, too; they install
+# what they can. Everything they make is ignored: bin/, .cache/, .tillbook/ and
 # sdk/typescript/{node_modules,dist,build}.
 
 SHELL := /bin/bash
@@ -33,8 +33,12 @@ build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres ## Run every test
+test: postgres test-typescript ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
+
+.PHONY: test-typescript
+test-typescript: postgres $(NODE_MODULES) ## Run the TypeScript SDK's tests alone
+	@cd sdk/typescript && npm test --silent
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -46,7 +50,7 @@ bench: build postgres ## Measure against PostgreSQL's own benchmark; leave the m
 	@exec bin/tillbook bench
 
 .PHONY: lint
-lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import rules
+lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
@@ -54,6 +58,7 @@ lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import r
 	buf lint proto
 	buf format -d --exit-code proto
 	go test -count=1 -run 'TestImports' ./server/cmd
+	cd sdk/typescript && npm run --silent lint
 	@$(MAKE) --no-print-directory breaking
 
 .PHONY: breaking
