@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Code, Money, newIdempotencyKey, Outcome, TillbookError, toPhone, toUsername, TransactionKind } from "@tillbook/sdk";
+import { WalletService } from "@tillbook/sdk/gen/wallet/v1/wallet_service";
 
 import { Network } from "./faults.js";
 import { has, join } from "./people.js";
@@ -110,7 +111,7 @@ test("Each payment has a key of its own, and the request stays as it was", async
   const ada = await join({ baseUrl }, "100 USD");
   const request = payment();
   await ada.client.wallet.transfer(request);
-  await ada.client.wallet.transfer(request);
+  await ada.client.service(WalletService).transfer(request); // As with every service of the API.
   assert.ok(!("idempotencyKey" in request));
   assert.equal(await has(ada, "USD"), "75.00");
 });
