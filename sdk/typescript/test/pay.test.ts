@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Code, Money, newIdempotencyKey, Outcome, TillbookError, toPhone, toUsername, TransactionKind } from "@tillbook/sdk";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  Money,
+  newIdempotencyKey,
+  Outcome,
+  StatementFormat,
+  TillbookError,
+  toPhone,
+  toUsername,
+  TransactionKind,
+} from "@tillbook/sdk";
 import { WalletService } from "@tillbook/sdk/gen/wallet/v1/wallet_service";
 
 import { Network } from "./faults.js";
@@ -174,4 +185,10 @@ test("Requests for money, refunds and statements work", async () => {
   assert.equal(await has(ada, "USD"), "98.00");
   const receipt = await ada.client.wallet.receipt(paid.transactionId);
   assert.ok(receipt.checkpoint.length > 0);
+  let statement = "";
+  const startTime = timestampFromMs(Date.now() - 60_000);
+  for await (const piece of ada.client.wallet.exportStatement({ asset: "USD", format: StatementFormat.CSV, startTime })) {
+    statement += new TextDecoder().decode(piece);
+  }
+  assert.ok(statement.includes(paid.transactionId), statement);
 });
