@@ -1,5 +1,6 @@
-# `make run` and `make test` need Go, and PostgreSQL, which they install where
-# they can. Everything they make is in bin/, .cache/ and .tillbook/, all ignored.
+# `make run` needs Go and PostgreSQL, and `make test` Node.js, too; they install
+# what they can. Everything they make is ignored: bin/, .cache/, .tillbook/ and
+# sdk/typescript/{node_modules,dist,build}.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +15,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 
 # What the race detector looks at: where goroutines meet.
 RACE = $(shell go list ./store ./store/ledger ./server/... | grep -v -e /cmd -e /bench)
+# What npm installed, as its own list of that says.
+NODE_MODULES = sdk/typescript/node_modules/.package-lock.json
 # What a proto may not break.
 BASE ?= $(shell git rev-parse -q --verify origin/main || git rev-parse -q --verify main)
 
@@ -30,8 +33,12 @@ build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres ## Run every test
+test: postgres test-typescript ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
+
+.PHONY: test-typescript
+test-typescript: postgres $(NODE_MODULES) ## Run the TypeScript SDK's tests alone
+	@cd sdk/typescript && npm test --silent
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -43,7 +50,7 @@ bench: build postgres ## Measure against PostgreSQL's own benchmark; leave the m
 	@exec bin/tillbook bench
 
 .PHONY: lint
-lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import rules
+lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
@@ -51,6 +58,7 @@ lint: .cache/bin/tools .cache/protovalidate ## Check Go, protos and the import r
 	buf lint proto
 	buf format -d --exit-code proto
 	go test -count=1 -run 'TestImports' ./server/cmd
+	cd sdk/typescript && npm run --silent lint
 	@$(MAKE) --no-print-directory breaking
 
 .PHONY: breaking
@@ -65,7 +73,7 @@ breaking: .cache/bin/tools .cache/protovalidate ## Check that the protos break n
 	buf breaking proto --against .cache/base/proto
 
 .PHONY: generate
-generate: .cache/bin/tools .cache/protovalidate ## Generate gen/ from the protos and store/*.sql.go from the queries
+generate: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) ## Generate gen/ and sdk/typescript/src/gen/ from the protos, store/*.sql.go from the queries
 	@buf generate
 	@sqlc generate
 
@@ -73,7 +81,7 @@ generate: .cache/bin/tools .cache/protovalidate ## Generate gen/ from the protos
 # it can be run before committing.
 .PHONY: check-generate
 check-generate: ## Check that the generated code is what generate makes
-	@sums() { find gen store -name '*.go' | LC_ALL=C sort | xargs cksum; }; \
+	@sums() { find gen store sdk/typescript/src/gen -name '*.go' -o -name '*.ts' | LC_ALL=C sort | xargs cksum; }; \
 	before=$$(sums); \
 	$(MAKE) --no-print-directory generate; \
 	diff <(echo "$$before") <(sums) || { echo "The generated code was stale; it is right now: commit it."; exit 1; }
@@ -101,6 +109,29 @@ install-postgres:
 	fi; \
 	$$install postgresql >/dev/null
 
+# What runs the tools and the tests of the TypeScript SDK.
+NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null
+NODE_HINT = Node.js 18 or newer and npm are needed; https://nodejs.org says how to install them.
+
+.PHONY: node
+node:
+	@$(NODE_OK) || $(MAKE) --no-print-directory install-node
+
+.PHONY: install-node
+install-node:
+	@command -v apt-get >/dev/null || { echo "$(NODE_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(NODE_HINT)"; exit 1; }; \
+	echo "Node.js isn't installed here, or is too old: installing it with apt-get."; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends nodejs npm >/dev/null; \
+	{ $(NODE_OK); } || { echo "$(NODE_HINT)"; exit 1; }
+
+$(NODE_MODULES): sdk/typescript/package.json sdk/typescript/package-lock.json | node
+	@cd sdk/typescript && npm ci --no-audit --no-fund --loglevel=error >/dev/null || { \
+		echo "The packages of sdk/typescript/package-lock.json can't be installed: npm must reach a registry."; exit 1; }
+	@touch $@
+
 # The tools have a module of their own, so that what they depend on never meets
 # what Tillbook depends on.
 .PHONY: tools
@@ -127,4 +158,4 @@ PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 
 .PHONY: clean
 clean: ## Remove what was built; never the data
-	@rm -rf bin .cache
+	@rm -rf bin .cache sdk/typescript/{node_modules,dist,build}
