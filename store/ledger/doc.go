@@ -25,7 +25,9 @@
 // then reads their idempotency keys; Go then decides each [Command] in turn,
 // each seeing what those before it did; the second writes everything and
 // commits. While one batch commits the next one gathers, so nothing waits for a
-// batch to fill, and a hot account is locked once a batch.
+// batch to fill, and a hot account is locked once a batch. When more waits than a
+// batch takes, a second one runs beside the first, with commands for other
+// accounts than the first has; what needs those waits in memory, in its order.
 //
 // A Command's Decide function is pure: it gets the locked rows and returns the
 // postings or a refusal. It may run several times, since a batch that fails (on
