@@ -11,6 +11,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
@@ -19,6 +20,7 @@ import (
 	"github.com/tillbook/tillbook/server/auth"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
@@ -103,14 +105,15 @@ func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store
 
 // nouns are the services, one a noun. They don't know each other.
 type nouns struct {
-	auth    *auth.Service
-	wallet  *wallet.Service
-	ledger  *ledgerservice.Service
-	audit   *auditservice.Service
-	limit   *limit.Service
-	user    *user.Service
-	seal    *sealservice.Service
-	sandbox *sandbox.Service // nil unless in sandbox mode
+	auth     *auth.Service
+	wallet   *wallet.Service
+	merchant *merchant.Service
+	ledger   *ledgerservice.Service
+	audit    *auditservice.Service
+	limit    *limit.Service
+	user     *user.Service
+	seal     *sealservice.Service
+	sandbox  *sandbox.Service // nil unless in sandbox mode
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
@@ -134,6 +137,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
+	n.merchant = merchant.New(merchant.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
@@ -159,6 +164,7 @@ func (s *Server) gateway(db *store.Store) (auth.Gateway, error) {
 func (n *nouns) register(calls *connect.Server) {
 	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
+	merchantv1connect.RegisterMerchantServiceHandler(calls, n.merchant)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
 	auditv1connect.RegisterAuditServiceHandler(calls, n.audit)
 	sealv1connect.RegisterSealServiceHandler(calls, n.seal)

@@ -61,7 +61,8 @@ type InvitationState struct {
 }
 
 type Merchant struct {
-	ID           uuid.UUID
+	ID uuid.UUID
+	// A user, who may be erased since.
 	OwnerID      uuid.UUID
 	Name         string
 	Country      string
