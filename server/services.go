@@ -146,7 +146,10 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
-	n.merchant = merchant.New(merchant.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	n.merchant = merchant.New(merchant.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, Logger: s.cfg.Logger,
+	})
+	s.background(n.merchant.Run)
 	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
