@@ -178,7 +178,11 @@ func TestSalesAreNobodyElses(t *testing.T) {
 		"cancel":  func(at shop) error { _, err := cancelSale(t, r.as(other.owner), at, made); return err },
 		"capture": func(at shop) error { _, err := capture(t, r.as(other.owner), "1", at, made, ""); return err },
 		"refund":  func(at shop) error { _, err := refund(t, r.as(other.owner), "1", at, made, ""); return err },
-		"create":  func(at shop) error { at.store = s.store; _, err := r.as(other.owner).CreateCheckout(t.Context(), sale("2", at, "1 USD")); return err },
+		"create": func(at shop) error {
+			at.store = s.store
+			_, err := r.as(other.owner).CreateCheckout(t.Context(), sale("2", at, "1 USD"))
+			return err
+		},
 		"list": func(at shop) error {
 			if at.id == other.id {
 				at.id = s.id
