@@ -444,13 +444,14 @@ type MerchantServiceClient interface {
 	// free. Payment, cancellation and expiry race with exactly one winner. Canceling
 	// again answers as the first time. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+	// OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// CaptureCheckout takes the money of an authorized checkout, or a part of it; the
 	// rest is the customer's again. Everybody on the staff.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-	// HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CaptureCheckout(context.Context, *v1.CaptureCheckoutRequest) (*v1.CaptureCheckoutResponse, error)
 	// RefundCheckout gives a paid checkout's money back, or a part of it. It comes from
@@ -661,13 +662,14 @@ type MerchantServiceHandler interface {
 	// free. Payment, cancellation and expiry race with exactly one winner. Canceling
 	// again answers as the first time. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+	// OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// CaptureCheckout takes the money of an authorized checkout, or a part of it; the
 	// rest is the customer's again. Everybody on the staff.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-	// HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CaptureCheckout(context.Context, *v1.CaptureCheckoutRequest) (*v1.CaptureCheckoutResponse, error)
 	// RefundCheckout gives a paid checkout's money back, or a part of it. It comes from

@@ -2171,7 +2171,8 @@ export const MerchantService: GenService<{
    * free. Payment, cancellation and expiry race with exactly one winner. Canceling
    * again answers as the first time. Everybody on the staff.
    *
-   * Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+   * Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+   * OUTCOME_UNKNOWN.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.CancelCheckout
    */
@@ -2185,7 +2186,7 @@ export const MerchantService: GenService<{
    * rest is the customer's again. Everybody on the staff.
    *
    * Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-   * HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+   * HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
    * ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.CaptureCheckout
