@@ -17,15 +17,19 @@ const (
 	KindUser
 	// KindOperator is somebody who runs Tillbook, known by a key.
 	KindOperator
+	// KindTerminal is a point-of-sale device, known by a key of its own.
+	KindTerminal
 )
 
-// String returns "anonymous", "user" or "operator".
+// String returns "anonymous", "user", "operator" or "terminal".
 func (k PrincipalKind) String() string {
 	switch k {
 	case KindUser:
 		return "user"
 	case KindOperator:
 		return "operator"
+	case KindTerminal:
+		return "terminal"
 	default:
 		return "anonymous"
 	}
@@ -41,6 +45,8 @@ type Principal struct {
 	Session uuid.UUID
 	// Operator is the id of the operator.
 	Operator uuid.UUID
+	// Terminal is the id of the terminal.
+	Terminal uuid.UUID
 }
 
 // Authenticator finds out who holds a bearer token. It runs before the request

@@ -7,8 +7,10 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
@@ -25,6 +27,8 @@ const (
 	User
 	// Operator is for operators.
 	Operator
+	// Terminal is for activated terminals.
+	Terminal
 	// Sandbox is for everybody, and the procedure exists only in sandbox mode.
 	Sandbox
 )
@@ -78,6 +82,55 @@ var Policies = map[string]Policy{
 	walletv1connect.WalletServiceGetReceiptProcedure:            {Access: User},
 	walletv1connect.WalletServiceGetLimitsProcedure:             {Access: User},
 	walletv1connect.WalletServiceExportStatementProcedure:       {Access: User},
+	walletv1connect.WalletServiceGetCheckoutProcedure:           {Access: User},
+	walletv1connect.WalletServicePayCheckoutProcedure:           {Access: User, Money: true},
+	walletv1connect.WalletServiceDeclineCheckoutProcedure:       {Access: User},
+	walletv1connect.WalletServiceCreatePaymentCodeProcedure:     {Access: User},
+
+	merchantv1connect.MerchantServiceCreateMerchantProcedure:        {Access: User},
+	merchantv1connect.MerchantServiceGetMerchantProcedure:           {Access: User},
+	merchantv1connect.MerchantServiceListMerchantsProcedure:         {Access: User},
+	merchantv1connect.MerchantServiceSetSettlementScheduleProcedure: {Access: User},
+	merchantv1connect.MerchantServiceCreateStoreProcedure:           {Access: User},
+	merchantv1connect.MerchantServiceListStoresProcedure:            {Access: User},
+	merchantv1connect.MerchantServiceInviteStaffProcedure:           {Access: User},
+	merchantv1connect.MerchantServiceListInvitationsProcedure:       {Access: User},
+	merchantv1connect.MerchantServiceAcceptInvitationProcedure:      {Access: User},
+	merchantv1connect.MerchantServiceDeclineInvitationProcedure:     {Access: User},
+	merchantv1connect.MerchantServiceCancelInvitationProcedure:      {Access: User},
+	merchantv1connect.MerchantServiceListStaffProcedure:             {Access: User},
+	merchantv1connect.MerchantServiceRemoveStaffProcedure:           {Access: User},
+	merchantv1connect.MerchantServiceCreateCheckoutProcedure:        {Access: User},
+	merchantv1connect.MerchantServiceGetCheckoutProcedure:           {Access: User},
+	merchantv1connect.MerchantServiceListCheckoutsProcedure:         {Access: User},
+	merchantv1connect.MerchantServiceWatchMerchantProcedure:         {Access: User},
+	merchantv1connect.MerchantServiceListSettlementsProcedure:       {Access: User},
+	merchantv1connect.MerchantServiceGetSettlementProcedure:         {Access: User},
+	merchantv1connect.MerchantServiceGetDayReportProcedure:          {Access: User},
+	merchantv1connect.MerchantServiceExportDayReportProcedure:       {Access: User},
+	merchantv1connect.MerchantServiceOpenShiftProcedure:             {Access: User},
+	merchantv1connect.MerchantServiceCloseShiftProcedure:            {Access: User},
+	merchantv1connect.MerchantServiceListShiftsProcedure:            {Access: User},
+	merchantv1connect.MerchantServiceCancelCheckoutProcedure:        {Access: User, Money: true},
+	merchantv1connect.MerchantServiceCaptureCheckoutProcedure:       {Access: User, Money: true},
+	merchantv1connect.MerchantServiceRefundCheckoutProcedure:        {Access: User, Money: true},
+	merchantv1connect.MerchantServiceWithdrawFundsProcedure:         {Access: User, Money: true},
+	merchantv1connect.MerchantServiceSetFeePlanProcedure:            {Access: Operator},
+	merchantv1connect.MerchantServiceListFeePlansProcedure:          {Access: Operator},
+	merchantv1connect.MerchantServiceAssignFeePlanProcedure:         {Access: Operator},
+
+	terminalv1connect.TerminalServiceCreateTerminalProcedure:        {Access: User},
+	terminalv1connect.TerminalServiceReissueActivationCodeProcedure: {Access: User},
+	terminalv1connect.TerminalServiceGetTerminalProcedure:           {Access: User},
+	terminalv1connect.TerminalServiceListTerminalsProcedure:         {Access: User},
+	terminalv1connect.TerminalServiceSendCommandProcedure:           {Access: User},
+	terminalv1connect.TerminalServiceRevokeTerminalProcedure:        {Access: User},
+	terminalv1connect.TerminalServiceActivateProcedure:              {Access: Public},
+	terminalv1connect.TerminalServiceSessionProcedure:               {Access: Terminal},
+	terminalv1connect.TerminalServiceCreateCheckoutProcedure:        {Access: Terminal},
+	terminalv1connect.TerminalServiceCancelCheckoutProcedure:        {Access: Terminal, Money: true},
+	terminalv1connect.TerminalServiceGetCheckoutProcedure:           {Access: Terminal},
+	terminalv1connect.TerminalServiceChargePaymentCodeProcedure:     {Access: Terminal, Money: true},
 
 	ledgerv1connect.LedgerServiceListAssetsProcedure:         {Access: Operator},
 	ledgerv1connect.LedgerServiceCreateAssetProcedure:        {Access: Operator},

@@ -27,6 +27,13 @@ const (
 	Request     Prefix = "prq"
 	Limit       Prefix = "lim"
 	Audit       Prefix = "aud"
+	Merchant    Prefix = "mer"
+	Store       Prefix = "sto"
+	Terminal    Prefix = "trm"
+	Checkout    Prefix = "chk"
+	Invitation  Prefix = "inv"
+	Settlement  Prefix = "stl"
+	Shift       Prefix = "shf"
 )
 
 // ErrInvalid says that a string is not an id of the kind that was asked for.

@@ -13,14 +13,16 @@ type Kind int16
 
 // The kinds of transactions. The numbers are stored: never reuse one.
 const (
-	KindTransfer   Kind = 1 // one user paid another
-	KindFunding    Kind = 2 // money came in from outside
-	KindAdjustment Kind = 3 // an operator corrected something
-	KindCapture    Kind = 4 // money that was held went to whom it was held for
-	KindRefund     Kind = 5 // who received gave back
-	KindReversal   Kind = 6 // an operator undid something
-	KindRepayment  Kind = 7 // a debt was paid from what came in
-	KindImport     Kind = 8 // it happened in another system, before
+	KindTransfer   Kind = 1  // one user paid another
+	KindFunding    Kind = 2  // money came in from outside
+	KindAdjustment Kind = 3  // an operator corrected something
+	KindCapture    Kind = 4  // money that was held went to whom it was held for
+	KindRefund     Kind = 5  // who received gave back
+	KindReversal   Kind = 6  // an operator undid something
+	KindRepayment  Kind = 7  // a debt was paid from what came in
+	KindImport     Kind = 8  // it happened in another system, before
+	KindPurchase   Kind = 9  // a customer paid a merchant
+	KindSettlement Kind = 10 // a merchant's sales became available, or left for its owner
 )
 
 var kindNames = map[Kind]string{
@@ -32,6 +34,8 @@ var kindNames = map[Kind]string{
 	KindReversal:   "reversal",
 	KindRepayment:  "repayment",
 	KindImport:     "import",
+	KindPurchase:   "purchase",
+	KindSettlement: "settlement",
 }
 
 // String returns the kind's name, such as "transfer".

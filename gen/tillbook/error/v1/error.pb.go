@@ -131,10 +131,31 @@ const (
 	// The statement can't be written in this format: the asset has no ISO 4217 code,
 	// or its amounts have more digits than the format takes.
 	ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED ErrorReason = 128
-	// The user still has money, holds or debts.
+	// The user, or a merchant that they own, still has money, holds or debts.
 	ErrorReason_ERROR_REASON_USER_HAS_FUNDS ErrorReason = 129
 	// The account's owner is gone; nothing moves there any more.
 	ErrorReason_ERROR_REASON_ACCOUNT_CLOSED ErrorReason = 130
+	// The checkout was paid, declined, canceled or has expired; the metadata "state"
+	// says which.
+	ErrorReason_ERROR_REASON_CHECKOUT_CLOSED ErrorReason = 131
+	// The checkout's time is over.
+	ErrorReason_ERROR_REASON_CHECKOUT_EXPIRED ErrorReason = 132
+	// The checkout isn't authorized, so there is nothing to capture.
+	ErrorReason_ERROR_REASON_CHECKOUT_NOT_AUTHORIZED ErrorReason = 133
+	// The checkout isn't paid, so there is nothing to give back.
+	ErrorReason_ERROR_REASON_CHECKOUT_NOT_PAID ErrorReason = 134
+	// The checkout takes no tip, or not as large a one.
+	ErrorReason_ERROR_REASON_TIP_NOT_ALLOWED ErrorReason = 135
+	// The items don't add up to the amount, or are of another asset.
+	ErrorReason_ERROR_REASON_ITEMS_MISMATCH ErrorReason = 136
+	// Too many checkouts of the merchant or the terminal are open.
+	ErrorReason_ERROR_REASON_TOO_MANY_CHECKOUTS ErrorReason = 137
+	// The text isn't a QR code of Tillbook's; the message says what is wrong with it.
+	ErrorReason_ERROR_REASON_QR_TEXT_INVALID ErrorReason = 138
+	// The payment code is unknown, used, replaced or has expired.
+	ErrorReason_ERROR_REASON_PAYMENT_CODE_INVALID ErrorReason = 139
+	// The payment code doesn't allow as much, or not in this asset.
+	ErrorReason_ERROR_REASON_PAYMENT_CODE_EXCEEDED ErrorReason = 140
 	// The phone number can't be a mobile phone number that takes SMS here.
 	ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID ErrorReason = 200
 	// The username belongs to somebody else.
@@ -151,6 +172,42 @@ const (
 	ErrorReason_ERROR_REASON_TOO_MANY_ATTEMPTS ErrorReason = 206
 	// The refresh token is unknown, expired or was used before; sign in again.
 	ErrorReason_ERROR_REASON_REFRESH_TOKEN_INVALID ErrorReason = 207
+	// The time zone is not in the IANA database.
+	ErrorReason_ERROR_REASON_TIME_ZONE_INVALID ErrorReason = 300
+	// The settlement schedule makes no sense.
+	ErrorReason_ERROR_REASON_SCHEDULE_INVALID ErrorReason = 301
+	// The invitation was accepted, declined, canceled or has expired.
+	ErrorReason_ERROR_REASON_INVITATION_CLOSED ErrorReason = 302
+	// There is no such fee plan, or it makes no sense.
+	ErrorReason_ERROR_REASON_FEE_PLAN_INVALID ErrorReason = 303
+	// The terminal, or the user, has an open shift.
+	ErrorReason_ERROR_REASON_SHIFT_OPEN ErrorReason = 304
+	// The date is not a day of the calendar, or lies too far away.
+	ErrorReason_ERROR_REASON_DATE_INVALID ErrorReason = 305
+	// The terminal isn't activated, is locked or revoked.
+	ErrorReason_ERROR_REASON_TERMINAL_UNAVAILABLE ErrorReason = 400
+	// The terminal is locked.
+	ErrorReason_ERROR_REASON_TERMINAL_LOCKED ErrorReason = 401
+	// The terminal was revoked; its device must be activated anew as another one.
+	ErrorReason_ERROR_REASON_TERMINAL_REVOKED ErrorReason = 402
+	// Two devices use the terminal's key; it is locked.
+	ErrorReason_ERROR_REASON_TERMINAL_KEY_SHARED ErrorReason = 403
+	// The activation code is wrong, used or has expired.
+	ErrorReason_ERROR_REASON_ACTIVATION_CODE_INVALID ErrorReason = 404
+	// The public key is not an Ed25519 key, or the signature isn't made with its
+	// private half.
+	ErrorReason_ERROR_REASON_PUBLIC_KEY_INVALID ErrorReason = 405
+	// The assertion is not one of this terminal's; the message says what is wrong
+	// with it.
+	ErrorReason_ERROR_REASON_ASSERTION_INVALID ErrorReason = 406
+	// The assertion was used before; each is good for one call.
+	ErrorReason_ERROR_REASON_ASSERTION_REPLAYED ErrorReason = 407
+	// The device's clock is wrong; the metadata "server_time" says what time it is.
+	ErrorReason_ERROR_REASON_CLOCK_SKEWED ErrorReason = 408
+	// A newer session of the terminal took over.
+	ErrorReason_ERROR_REASON_SESSION_FENCED ErrorReason = 409
+	// The terminal doesn't read its messages.
+	ErrorReason_ERROR_REASON_NOT_READING ErrorReason = 410
 )
 
 // Enum value maps for ErrorReason.
@@ -205,6 +262,16 @@ var (
 		128: "ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED",
 		129: "ERROR_REASON_USER_HAS_FUNDS",
 		130: "ERROR_REASON_ACCOUNT_CLOSED",
+		131: "ERROR_REASON_CHECKOUT_CLOSED",
+		132: "ERROR_REASON_CHECKOUT_EXPIRED",
+		133: "ERROR_REASON_CHECKOUT_NOT_AUTHORIZED",
+		134: "ERROR_REASON_CHECKOUT_NOT_PAID",
+		135: "ERROR_REASON_TIP_NOT_ALLOWED",
+		136: "ERROR_REASON_ITEMS_MISMATCH",
+		137: "ERROR_REASON_TOO_MANY_CHECKOUTS",
+		138: "ERROR_REASON_QR_TEXT_INVALID",
+		139: "ERROR_REASON_PAYMENT_CODE_INVALID",
+		140: "ERROR_REASON_PAYMENT_CODE_EXCEEDED",
 		200: "ERROR_REASON_PHONE_NUMBER_INVALID",
 		201: "ERROR_REASON_USERNAME_TAKEN",
 		202: "ERROR_REASON_PASSWORD_TOO_COMMON",
@@ -213,6 +280,23 @@ var (
 		205: "ERROR_REASON_CODE_EXPIRED",
 		206: "ERROR_REASON_TOO_MANY_ATTEMPTS",
 		207: "ERROR_REASON_REFRESH_TOKEN_INVALID",
+		300: "ERROR_REASON_TIME_ZONE_INVALID",
+		301: "ERROR_REASON_SCHEDULE_INVALID",
+		302: "ERROR_REASON_INVITATION_CLOSED",
+		303: "ERROR_REASON_FEE_PLAN_INVALID",
+		304: "ERROR_REASON_SHIFT_OPEN",
+		305: "ERROR_REASON_DATE_INVALID",
+		400: "ERROR_REASON_TERMINAL_UNAVAILABLE",
+		401: "ERROR_REASON_TERMINAL_LOCKED",
+		402: "ERROR_REASON_TERMINAL_REVOKED",
+		403: "ERROR_REASON_TERMINAL_KEY_SHARED",
+		404: "ERROR_REASON_ACTIVATION_CODE_INVALID",
+		405: "ERROR_REASON_PUBLIC_KEY_INVALID",
+		406: "ERROR_REASON_ASSERTION_INVALID",
+		407: "ERROR_REASON_ASSERTION_REPLAYED",
+		408: "ERROR_REASON_CLOCK_SKEWED",
+		409: "ERROR_REASON_SESSION_FENCED",
+		410: "ERROR_REASON_NOT_READING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                  0,
@@ -264,6 +348,16 @@ var (
 		"ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED": 128,
 		"ERROR_REASON_USER_HAS_FUNDS":               129,
 		"ERROR_REASON_ACCOUNT_CLOSED":               130,
+		"ERROR_REASON_CHECKOUT_CLOSED":              131,
+		"ERROR_REASON_CHECKOUT_EXPIRED":             132,
+		"ERROR_REASON_CHECKOUT_NOT_AUTHORIZED":      133,
+		"ERROR_REASON_CHECKOUT_NOT_PAID":            134,
+		"ERROR_REASON_TIP_NOT_ALLOWED":              135,
+		"ERROR_REASON_ITEMS_MISMATCH":               136,
+		"ERROR_REASON_TOO_MANY_CHECKOUTS":           137,
+		"ERROR_REASON_QR_TEXT_INVALID":              138,
+		"ERROR_REASON_PAYMENT_CODE_INVALID":         139,
+		"ERROR_REASON_PAYMENT_CODE_EXCEEDED":        140,
 		"ERROR_REASON_PHONE_NUMBER_INVALID":         200,
 		"ERROR_REASON_USERNAME_TAKEN":               201,
 		"ERROR_REASON_PASSWORD_TOO_COMMON":          202,
@@ -272,6 +366,23 @@ var (
 		"ERROR_REASON_CODE_EXPIRED":                 205,
 		"ERROR_REASON_TOO_MANY_ATTEMPTS":            206,
 		"ERROR_REASON_REFRESH_TOKEN_INVALID":        207,
+		"ERROR_REASON_TIME_ZONE_INVALID":            300,
+		"ERROR_REASON_SCHEDULE_INVALID":             301,
+		"ERROR_REASON_INVITATION_CLOSED":            302,
+		"ERROR_REASON_FEE_PLAN_INVALID":             303,
+		"ERROR_REASON_SHIFT_OPEN":                   304,
+		"ERROR_REASON_DATE_INVALID":                 305,
+		"ERROR_REASON_TERMINAL_UNAVAILABLE":         400,
+		"ERROR_REASON_TERMINAL_LOCKED":              401,
+		"ERROR_REASON_TERMINAL_REVOKED":             402,
+		"ERROR_REASON_TERMINAL_KEY_SHARED":          403,
+		"ERROR_REASON_ACTIVATION_CODE_INVALID":      404,
+		"ERROR_REASON_PUBLIC_KEY_INVALID":           405,
+		"ERROR_REASON_ASSERTION_INVALID":            406,
+		"ERROR_REASON_ASSERTION_REPLAYED":           407,
+		"ERROR_REASON_CLOCK_SKEWED":                 408,
+		"ERROR_REASON_SESSION_FENCED":               409,
+		"ERROR_REASON_NOT_READING":                  410,
 	}
 )
 
@@ -417,7 +528,7 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x1dtillbook/error/v1/error.proto\x12\x11tillbook.error.v1\"C\n" +
 	"\vOutcomeInfo\x124\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xf0\x0f\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xc9\x17\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x19\n" +
@@ -468,7 +579,17 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\x1bERROR_REASON_NOT_SEALED_YET\x10\x7f\x12.\n" +
 	")ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED\x10\x80\x01\x12 \n" +
 	"\x1bERROR_REASON_USER_HAS_FUNDS\x10\x81\x01\x12 \n" +
-	"\x1bERROR_REASON_ACCOUNT_CLOSED\x10\x82\x01\x12&\n" +
+	"\x1bERROR_REASON_ACCOUNT_CLOSED\x10\x82\x01\x12!\n" +
+	"\x1cERROR_REASON_CHECKOUT_CLOSED\x10\x83\x01\x12\"\n" +
+	"\x1dERROR_REASON_CHECKOUT_EXPIRED\x10\x84\x01\x12)\n" +
+	"$ERROR_REASON_CHECKOUT_NOT_AUTHORIZED\x10\x85\x01\x12#\n" +
+	"\x1eERROR_REASON_CHECKOUT_NOT_PAID\x10\x86\x01\x12!\n" +
+	"\x1cERROR_REASON_TIP_NOT_ALLOWED\x10\x87\x01\x12 \n" +
+	"\x1bERROR_REASON_ITEMS_MISMATCH\x10\x88\x01\x12$\n" +
+	"\x1fERROR_REASON_TOO_MANY_CHECKOUTS\x10\x89\x01\x12!\n" +
+	"\x1cERROR_REASON_QR_TEXT_INVALID\x10\x8a\x01\x12&\n" +
+	"!ERROR_REASON_PAYMENT_CODE_INVALID\x10\x8b\x01\x12'\n" +
+	"\"ERROR_REASON_PAYMENT_CODE_EXCEEDED\x10\x8c\x01\x12&\n" +
 	"!ERROR_REASON_PHONE_NUMBER_INVALID\x10\xc8\x01\x12 \n" +
 	"\x1bERROR_REASON_USERNAME_TAKEN\x10\xc9\x01\x12%\n" +
 	" ERROR_REASON_PASSWORD_TOO_COMMON\x10\xca\x01\x12%\n" +
@@ -476,7 +597,24 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_CODE_INVALID\x10\xcc\x01\x12\x1e\n" +
 	"\x19ERROR_REASON_CODE_EXPIRED\x10\xcd\x01\x12#\n" +
 	"\x1eERROR_REASON_TOO_MANY_ATTEMPTS\x10\xce\x01\x12'\n" +
-	"\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\xcf\x01*g\n" +
+	"\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\xcf\x01\x12#\n" +
+	"\x1eERROR_REASON_TIME_ZONE_INVALID\x10\xac\x02\x12\"\n" +
+	"\x1dERROR_REASON_SCHEDULE_INVALID\x10\xad\x02\x12#\n" +
+	"\x1eERROR_REASON_INVITATION_CLOSED\x10\xae\x02\x12\"\n" +
+	"\x1dERROR_REASON_FEE_PLAN_INVALID\x10\xaf\x02\x12\x1c\n" +
+	"\x17ERROR_REASON_SHIFT_OPEN\x10\xb0\x02\x12\x1e\n" +
+	"\x19ERROR_REASON_DATE_INVALID\x10\xb1\x02\x12&\n" +
+	"!ERROR_REASON_TERMINAL_UNAVAILABLE\x10\x90\x03\x12!\n" +
+	"\x1cERROR_REASON_TERMINAL_LOCKED\x10\x91\x03\x12\"\n" +
+	"\x1dERROR_REASON_TERMINAL_REVOKED\x10\x92\x03\x12%\n" +
+	" ERROR_REASON_TERMINAL_KEY_SHARED\x10\x93\x03\x12)\n" +
+	"$ERROR_REASON_ACTIVATION_CODE_INVALID\x10\x94\x03\x12$\n" +
+	"\x1fERROR_REASON_PUBLIC_KEY_INVALID\x10\x95\x03\x12#\n" +
+	"\x1eERROR_REASON_ASSERTION_INVALID\x10\x96\x03\x12$\n" +
+	"\x1fERROR_REASON_ASSERTION_REPLAYED\x10\x97\x03\x12\x1e\n" +
+	"\x19ERROR_REASON_CLOCK_SKEWED\x10\x98\x03\x12 \n" +
+	"\x1bERROR_REASON_SESSION_FENCED\x10\x99\x03\x12\x1d\n" +
+	"\x18ERROR_REASON_NOT_READING\x10\x9a\x03*g\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OUTCOME_NOT_EXECUTED\x10\x01\x12\x14\n" +

@@ -46,20 +46,26 @@ const (
 	TransactionKind_TRANSACTION_KIND_REPAYMENT TransactionKind = 7
 	// It happened in another system, before.
 	TransactionKind_TRANSACTION_KIND_IMPORT TransactionKind = 8
+	// A customer paid a merchant.
+	TransactionKind_TRANSACTION_KIND_PURCHASE TransactionKind = 9
+	// A merchant's sales became available, or their owner took them out.
+	TransactionKind_TRANSACTION_KIND_SETTLEMENT TransactionKind = 10
 )
 
 // Enum value maps for TransactionKind.
 var (
 	TransactionKind_name = map[int32]string{
-		0: "TRANSACTION_KIND_UNSPECIFIED",
-		1: "TRANSACTION_KIND_TRANSFER",
-		2: "TRANSACTION_KIND_FUNDING",
-		3: "TRANSACTION_KIND_ADJUSTMENT",
-		4: "TRANSACTION_KIND_CAPTURE",
-		5: "TRANSACTION_KIND_REFUND",
-		6: "TRANSACTION_KIND_REVERSAL",
-		7: "TRANSACTION_KIND_REPAYMENT",
-		8: "TRANSACTION_KIND_IMPORT",
+		0:  "TRANSACTION_KIND_UNSPECIFIED",
+		1:  "TRANSACTION_KIND_TRANSFER",
+		2:  "TRANSACTION_KIND_FUNDING",
+		3:  "TRANSACTION_KIND_ADJUSTMENT",
+		4:  "TRANSACTION_KIND_CAPTURE",
+		5:  "TRANSACTION_KIND_REFUND",
+		6:  "TRANSACTION_KIND_REVERSAL",
+		7:  "TRANSACTION_KIND_REPAYMENT",
+		8:  "TRANSACTION_KIND_IMPORT",
+		9:  "TRANSACTION_KIND_PURCHASE",
+		10: "TRANSACTION_KIND_SETTLEMENT",
 	}
 	TransactionKind_value = map[string]int32{
 		"TRANSACTION_KIND_UNSPECIFIED": 0,
@@ -71,6 +77,8 @@ var (
 		"TRANSACTION_KIND_REVERSAL":    6,
 		"TRANSACTION_KIND_REPAYMENT":   7,
 		"TRANSACTION_KIND_IMPORT":      8,
+		"TRANSACTION_KIND_PURCHASE":    9,
+		"TRANSACTION_KIND_SETTLEMENT":  10,
 	}
 )
 
@@ -894,7 +902,7 @@ const file_tillbook_wallet_v1_wallet_proto_rawDesc = "" +
 	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x129\n" +
 	"\n" +
-	"close_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*\xa8\x02\n" +
+	"close_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*\xe8\x02\n" +
 	"\x0fTransactionKind\x12 \n" +
 	"\x1cTRANSACTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19TRANSACTION_KIND_TRANSFER\x10\x01\x12\x1c\n" +
@@ -904,7 +912,10 @@ const file_tillbook_wallet_v1_wallet_proto_rawDesc = "" +
 	"\x17TRANSACTION_KIND_REFUND\x10\x05\x12\x1d\n" +
 	"\x19TRANSACTION_KIND_REVERSAL\x10\x06\x12\x1e\n" +
 	"\x1aTRANSACTION_KIND_REPAYMENT\x10\a\x12\x1b\n" +
-	"\x17TRANSACTION_KIND_IMPORT\x10\b*\xe7\x01\n" +
+	"\x17TRANSACTION_KIND_IMPORT\x10\b\x12\x1d\n" +
+	"\x19TRANSACTION_KIND_PURCHASE\x10\t\x12\x1f\n" +
+	"\x1bTRANSACTION_KIND_SETTLEMENT\x10\n" +
+	"*\xe7\x01\n" +
 	"\x13PaymentRequestState\x12%\n" +
 	"!PAYMENT_REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aPAYMENT_REQUEST_STATE_OPEN\x10\x01\x12\x1e\n" +

@@ -8,6 +8,7 @@ package walletv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v14 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	v11 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	v1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	v12 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
@@ -1956,6 +1957,498 @@ func (x *ExportStatementResponse) GetChunk() []byte {
 	return nil
 }
 
+// GetCheckoutRequest is the request of GetCheckout.
+type GetCheckoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is found by.
+	//
+	// Types that are valid to be assigned to By:
+	//
+	//	*GetCheckoutRequest_CheckoutId
+	//	*GetCheckoutRequest_Code
+	//	*GetCheckoutRequest_QrText
+	By            isGetCheckoutRequest_By `protobuf_oneof:"by"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckoutRequest) Reset() {
+	*x = GetCheckoutRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckoutRequest) ProtoMessage() {}
+
+func (x *GetCheckoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckoutRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckoutRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetCheckoutRequest) GetBy() isGetCheckoutRequest_By {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GetCheckoutRequest) GetCheckoutId() string {
+	if x != nil {
+		if x, ok := x.By.(*GetCheckoutRequest_CheckoutId); ok {
+			return x.CheckoutId
+		}
+	}
+	return ""
+}
+
+func (x *GetCheckoutRequest) GetCode() string {
+	if x != nil {
+		if x, ok := x.By.(*GetCheckoutRequest_Code); ok {
+			return x.Code
+		}
+	}
+	return ""
+}
+
+func (x *GetCheckoutRequest) GetQrText() string {
+	if x != nil {
+		if x, ok := x.By.(*GetCheckoutRequest_QrText); ok {
+			return x.QrText
+		}
+	}
+	return ""
+}
+
+type isGetCheckoutRequest_By interface {
+	isGetCheckoutRequest_By()
+}
+
+type GetCheckoutRequest_CheckoutId struct {
+	// The checkout's id.
+	CheckoutId string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3,oneof"`
+}
+
+type GetCheckoutRequest_Code struct {
+	// The short code; case, spaces and hyphens don't matter.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3,oneof"`
+}
+
+type GetCheckoutRequest_QrText struct {
+	// The text of a scanned QR code.
+	QrText string `protobuf:"bytes,3,opt,name=qr_text,json=qrText,proto3,oneof"`
+}
+
+func (*GetCheckoutRequest_CheckoutId) isGetCheckoutRequest_By() {}
+
+func (*GetCheckoutRequest_Code) isGetCheckoutRequest_By() {}
+
+func (*GetCheckoutRequest_QrText) isGetCheckoutRequest_By() {}
+
+// GetCheckoutResponse is the response of GetCheckout.
+type GetCheckoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkout as a customer sees it.
+	Checkout *v14.Checkout `protobuf:"bytes,1,opt,name=checkout,proto3" json:"checkout,omitempty"`
+	// The store, if a store's own QR text was scanned. It has no amount: ask the
+	// cashier for a checkout.
+	StoreId string `protobuf:"bytes,2,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	// The name to show: of the merchant and the store.
+	MerchantName string `protobuf:"bytes,3,opt,name=merchant_name,json=merchantName,proto3" json:"merchant_name,omitempty"`
+	// The store's name.
+	StoreName     string `protobuf:"bytes,4,opt,name=store_name,json=storeName,proto3" json:"store_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckoutResponse) Reset() {
+	*x = GetCheckoutResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckoutResponse) ProtoMessage() {}
+
+func (x *GetCheckoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckoutResponse.ProtoReflect.Descriptor instead.
+func (*GetCheckoutResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetCheckoutResponse) GetCheckout() *v14.Checkout {
+	if x != nil {
+		return x.Checkout
+	}
+	return nil
+}
+
+func (x *GetCheckoutResponse) GetStoreId() string {
+	if x != nil {
+		return x.StoreId
+	}
+	return ""
+}
+
+func (x *GetCheckoutResponse) GetMerchantName() string {
+	if x != nil {
+		return x.MerchantName
+	}
+	return ""
+}
+
+func (x *GetCheckoutResponse) GetStoreName() string {
+	if x != nil {
+		return x.StoreName
+	}
+	return ""
+}
+
+// PayCheckoutRequest is the request of PayCheckout.
+type PayCheckoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes retries safe: 1 to 64 visible ASCII characters, chosen by the client
+	// anew for each request and kept for its retries. Unique per user.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The checkout's id.
+	CheckoutId string `protobuf:"bytes,2,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	// A tip on top, of the checkout's asset, zero or more; none if unset. At most the
+	// checkout's amount.
+	Tip           *v1.Money `protobuf:"bytes,3,opt,name=tip,proto3" json:"tip,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayCheckoutRequest) Reset() {
+	*x = PayCheckoutRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayCheckoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayCheckoutRequest) ProtoMessage() {}
+
+func (x *PayCheckoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayCheckoutRequest.ProtoReflect.Descriptor instead.
+func (*PayCheckoutRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PayCheckoutRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PayCheckoutRequest) GetCheckoutId() string {
+	if x != nil {
+		return x.CheckoutId
+	}
+	return ""
+}
+
+func (x *PayCheckoutRequest) GetTip() *v1.Money {
+	if x != nil {
+		return x.Tip
+	}
+	return nil
+}
+
+// PayCheckoutResponse is the response of PayCheckout.
+type PayCheckoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkout: SUCCEEDED or AUTHORIZED.
+	Checkout *v14.Checkout `protobuf:"bytes,1,opt,name=checkout,proto3" json:"checkout,omitempty"`
+	// The payment as the customer sees it; unset if it is only authorized.
+	Transaction   *Transaction `protobuf:"bytes,2,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayCheckoutResponse) Reset() {
+	*x = PayCheckoutResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayCheckoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayCheckoutResponse) ProtoMessage() {}
+
+func (x *PayCheckoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayCheckoutResponse.ProtoReflect.Descriptor instead.
+func (*PayCheckoutResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PayCheckoutResponse) GetCheckout() *v14.Checkout {
+	if x != nil {
+		return x.Checkout
+	}
+	return nil
+}
+
+func (x *PayCheckoutResponse) GetTransaction() *Transaction {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+// DeclineCheckoutRequest is the request of DeclineCheckout.
+type DeclineCheckoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkout's id.
+	CheckoutId    string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineCheckoutRequest) Reset() {
+	*x = DeclineCheckoutRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineCheckoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineCheckoutRequest) ProtoMessage() {}
+
+func (x *DeclineCheckoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineCheckoutRequest.ProtoReflect.Descriptor instead.
+func (*DeclineCheckoutRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DeclineCheckoutRequest) GetCheckoutId() string {
+	if x != nil {
+		return x.CheckoutId
+	}
+	return ""
+}
+
+// DeclineCheckoutResponse is the response of DeclineCheckout.
+type DeclineCheckoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkout.
+	Checkout      *v14.Checkout `protobuf:"bytes,1,opt,name=checkout,proto3" json:"checkout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclineCheckoutResponse) Reset() {
+	*x = DeclineCheckoutResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclineCheckoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclineCheckoutResponse) ProtoMessage() {}
+
+func (x *DeclineCheckoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclineCheckoutResponse.ProtoReflect.Descriptor instead.
+func (*DeclineCheckoutResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *DeclineCheckoutResponse) GetCheckout() *v14.Checkout {
+	if x != nil {
+		return x.Checkout
+	}
+	return nil
+}
+
+// CreatePaymentCodeRequest is the request of CreatePaymentCode.
+type CreatePaymentCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most that may be charged, tip included, greater than zero.
+	Maximum       *v1.Money `protobuf:"bytes,1,opt,name=maximum,proto3" json:"maximum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePaymentCodeRequest) Reset() {
+	*x = CreatePaymentCodeRequest{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePaymentCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePaymentCodeRequest) ProtoMessage() {}
+
+func (x *CreatePaymentCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePaymentCodeRequest.ProtoReflect.Descriptor instead.
+func (*CreatePaymentCodeRequest) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CreatePaymentCodeRequest) GetMaximum() *v1.Money {
+	if x != nil {
+		return x.Maximum
+	}
+	return nil
+}
+
+// CreatePaymentCodeResponse is the response of CreatePaymentCode.
+type CreatePaymentCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code, to be shown as a QR code.
+	PaymentCode string `protobuf:"bytes,1,opt,name=payment_code,json=paymentCode,proto3" json:"payment_code,omitempty"`
+	// Until when it works.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePaymentCodeResponse) Reset() {
+	*x = CreatePaymentCodeResponse{}
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePaymentCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePaymentCodeResponse) ProtoMessage() {}
+
+func (x *CreatePaymentCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePaymentCodeResponse.ProtoReflect.Descriptor instead.
+func (*CreatePaymentCodeResponse) Descriptor() ([]byte, []int) {
+	return file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *CreatePaymentCodeResponse) GetPaymentCode() string {
+	if x != nil {
+		return x.PaymentCode
+	}
+	return ""
+}
+
+func (x *CreatePaymentCodeResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // Snapshot is the state from which the changes count.
 type WatchWalletResponse_Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1967,7 +2460,7 @@ type WatchWalletResponse_Snapshot struct {
 
 func (x *WatchWalletResponse_Snapshot) Reset() {
 	*x = WatchWalletResponse_Snapshot{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2472,7 @@ func (x *WatchWalletResponse_Snapshot) String() string {
 func (*WatchWalletResponse_Snapshot) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2507,7 @@ type WatchWalletResponse_Change struct {
 
 func (x *WatchWalletResponse_Change) Reset() {
 	*x = WatchWalletResponse_Change{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2519,7 @@ func (x *WatchWalletResponse_Change) String() string {
 func (*WatchWalletResponse_Change) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[35]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2553,7 @@ type WatchWalletResponse_HoldChange struct {
 
 func (x *WatchWalletResponse_HoldChange) Reset() {
 	*x = WatchWalletResponse_HoldChange{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2565,7 @@ func (x *WatchWalletResponse_HoldChange) String() string {
 func (*WatchWalletResponse_HoldChange) ProtoMessage() {}
 
 func (x *WatchWalletResponse_HoldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[36]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2599,7 @@ type WatchWalletResponse_Heartbeat struct {
 
 func (x *WatchWalletResponse_Heartbeat) Reset() {
 	*x = WatchWalletResponse_Heartbeat{}
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2611,7 @@ func (x *WatchWalletResponse_Heartbeat) String() string {
 func (*WatchWalletResponse_Heartbeat) ProtoMessage() {}
 
 func (x *WatchWalletResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[37]
+	mi := &file_tillbook_wallet_v1_wallet_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2638,7 @@ var File_tillbook_wallet_v1_wallet_service_proto protoreflect.FileDescriptor
 
 const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\n" +
-	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a%tillbook/statement/v1/statement.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"L\n" +
+	"'tillbook/wallet/v1/wallet_service.proto\x12\x12tillbook.wallet.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#tillbook/checkout/v1/checkout.proto\x1a\x1dtillbook/limit/v1/limit.proto\x1a\x1dtillbook/money/v1/money.proto\x1a\x1btillbook/seal/v1/seal.proto\x1a%tillbook/statement/v1/statement.proto\x1a\x1ftillbook/wallet/v1/wallet.proto\"L\n" +
 	"\x10GetWalletRequest\x128\n" +
 	"\n" +
 	"as_of_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"L\n" +
@@ -2270,7 +2763,39 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12C\n" +
 	"\ttime_zone\x18\x05 \x01(\tB&\xbaH#r!\x18@2\x1d^([A-Za-z][A-Za-z0-9_+/-]*)?$R\btimeZone\"/\n" +
 	"\x17ExportStatementResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk2\xfb\x0e\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xa7\x01\n" +
+	"\x12GetCheckoutRequest\x12<\n" +
+	"\vcheckout_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^chk_[0-9a-z]{26}$H\x00R\n" +
+	"checkoutId\x12\x1f\n" +
+	"\x04code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\f\x18\x18H\x00R\x04code\x12%\n" +
+	"\aqr_text\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04H\x00R\x06qrTextB\v\n" +
+	"\x02by\x12\x05\xbaH\x02\b\x01\"\xb0\x01\n" +
+	"\x13GetCheckoutResponse\x12:\n" +
+	"\bcheckout\x18\x01 \x01(\v2\x1e.tillbook.checkout.v1.CheckoutR\bcheckout\x12\x19\n" +
+	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12#\n" +
+	"\rmerchant_name\x18\x03 \x01(\tR\fmerchantName\x12\x1d\n" +
+	"\n" +
+	"store_name\x18\x04 \x01(\tR\tstoreName\"\xbb\x01\n" +
+	"\x12PayCheckoutRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[!-~]{1,64}$R\x0eidempotencyKey\x12:\n" +
+	"\vcheckout_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^chk_[0-9a-z]{26}$R\n" +
+	"checkoutId\x12*\n" +
+	"\x03tip\x18\x03 \x01(\v2\x18.tillbook.money.v1.MoneyR\x03tip\"\x94\x01\n" +
+	"\x13PayCheckoutResponse\x12:\n" +
+	"\bcheckout\x18\x01 \x01(\v2\x1e.tillbook.checkout.v1.CheckoutR\bcheckout\x12A\n" +
+	"\vtransaction\x18\x02 \x01(\v2\x1f.tillbook.wallet.v1.TransactionR\vtransaction\"T\n" +
+	"\x16DeclineCheckoutRequest\x12:\n" +
+	"\vcheckout_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x142\x12^chk_[0-9a-z]{26}$R\n" +
+	"checkoutId\"U\n" +
+	"\x17DeclineCheckoutResponse\x12:\n" +
+	"\bcheckout\x18\x01 \x01(\v2\x1e.tillbook.checkout.v1.CheckoutR\bcheckout\"V\n" +
+	"\x18CreatePaymentCodeRequest\x12:\n" +
+	"\amaximum\x18\x01 \x01(\v2\x18.tillbook.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\amaximum\"{\n" +
+	"\x19CreatePaymentCodeResponse\x12!\n" +
+	"\fpayment_code\x18\x01 \x01(\tR\vpaymentCode\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime2\xa8\x12\n" +
 	"\rWalletService\x12]\n" +
 	"\tGetWallet\x12$.tillbook.wallet.v1.GetWalletRequest\x1a%.tillbook.wallet.v1.GetWalletResponse\"\x03\x90\x02\x01\x12r\n" +
 	"\x10ResolveRecipient\x12+.tillbook.wallet.v1.ResolveRecipientRequest\x1a,.tillbook.wallet.v1.ResolveRecipientResponse\"\x03\x90\x02\x01\x12Z\n" +
@@ -2284,7 +2809,11 @@ const file_tillbook_wallet_v1_wallet_service_proto_rawDesc = "" +
 	"\x15DeclinePaymentRequest\x120.tillbook.wallet.v1.DeclinePaymentRequestRequest\x1a1.tillbook.wallet.v1.DeclinePaymentRequestResponse\"\x03\x90\x02\x02\x12~\n" +
 	"\x14CancelPaymentRequest\x12/.tillbook.wallet.v1.CancelPaymentRequestRequest\x1a0.tillbook.wallet.v1.CancelPaymentRequestResponse\"\x03\x90\x02\x02\x12u\n" +
 	"\x11GetPaymentRequest\x12,.tillbook.wallet.v1.GetPaymentRequestRequest\x1a-.tillbook.wallet.v1.GetPaymentRequestResponse\"\x03\x90\x02\x01\x12{\n" +
-	"\x13ListPaymentRequests\x12..tillbook.wallet.v1.ListPaymentRequestsRequest\x1a/.tillbook.wallet.v1.ListPaymentRequestsResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\x13ListPaymentRequests\x12..tillbook.wallet.v1.ListPaymentRequestsRequest\x1a/.tillbook.wallet.v1.ListPaymentRequestsResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\vGetCheckout\x12&.tillbook.wallet.v1.GetCheckoutRequest\x1a'.tillbook.wallet.v1.GetCheckoutResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\vPayCheckout\x12&.tillbook.wallet.v1.PayCheckoutRequest\x1a'.tillbook.wallet.v1.PayCheckoutResponse\"\x03\x90\x02\x02\x12o\n" +
+	"\x0fDeclineCheckout\x12*.tillbook.wallet.v1.DeclineCheckoutRequest\x1a+.tillbook.wallet.v1.DeclineCheckoutResponse\"\x03\x90\x02\x02\x12p\n" +
+	"\x11CreatePaymentCode\x12,.tillbook.wallet.v1.CreatePaymentCodeRequest\x1a-.tillbook.wallet.v1.CreatePaymentCodeResponse\x12]\n" +
 	"\tListHolds\x12$.tillbook.wallet.v1.ListHoldsRequest\x1a%.tillbook.wallet.v1.ListHoldsResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\tGetLimits\x12$.tillbook.wallet.v1.GetLimitsRequest\x1a%.tillbook.wallet.v1.GetLimitsResponse\"\x03\x90\x02\x01\x12`\n" +
 	"\n" +
@@ -2304,7 +2833,7 @@ func file_tillbook_wallet_v1_wallet_service_proto_rawDescGZIP() []byte {
 	return file_tillbook_wallet_v1_wallet_service_proto_rawDescData
 }
 
-var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_tillbook_wallet_v1_wallet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*GetWalletRequest)(nil),               // 0: tillbook.wallet.v1.GetWalletRequest
 	(*GetWalletResponse)(nil),              // 1: tillbook.wallet.v1.GetWalletResponse
@@ -2340,102 +2869,126 @@ var file_tillbook_wallet_v1_wallet_service_proto_goTypes = []any{
 	(*GetReceiptResponse)(nil),             // 31: tillbook.wallet.v1.GetReceiptResponse
 	(*ExportStatementRequest)(nil),         // 32: tillbook.wallet.v1.ExportStatementRequest
 	(*ExportStatementResponse)(nil),        // 33: tillbook.wallet.v1.ExportStatementResponse
-	(*WatchWalletResponse_Snapshot)(nil),   // 34: tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	(*WatchWalletResponse_Change)(nil),     // 35: tillbook.wallet.v1.WatchWalletResponse.Change
-	(*WatchWalletResponse_HoldChange)(nil), // 36: tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	(*WatchWalletResponse_Heartbeat)(nil),  // 37: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	(*timestamppb.Timestamp)(nil),          // 38: google.protobuf.Timestamp
-	(*Balance)(nil),                        // 39: tillbook.wallet.v1.Balance
-	(*Recipient)(nil),                      // 40: tillbook.wallet.v1.Recipient
-	(*v1.Money)(nil),                       // 41: tillbook.money.v1.Money
-	(*Transaction)(nil),                    // 42: tillbook.wallet.v1.Transaction
-	(TransactionKind)(0),                   // 43: tillbook.wallet.v1.TransactionKind
-	(*PaymentRequest)(nil),                 // 44: tillbook.wallet.v1.PaymentRequest
-	(PaymentRequestState)(0),               // 45: tillbook.wallet.v1.PaymentRequestState
-	(HoldState)(0),                         // 46: tillbook.wallet.v1.HoldState
-	(*Hold)(nil),                           // 47: tillbook.wallet.v1.Hold
-	(*v11.LimitUsage)(nil),                 // 48: tillbook.limit.v1.LimitUsage
-	(*v12.Receipt)(nil),                    // 49: tillbook.seal.v1.Receipt
-	(v13.StatementFormat)(0),               // 50: tillbook.statement.v1.StatementFormat
+	(*GetCheckoutRequest)(nil),             // 34: tillbook.wallet.v1.GetCheckoutRequest
+	(*GetCheckoutResponse)(nil),            // 35: tillbook.wallet.v1.GetCheckoutResponse
+	(*PayCheckoutRequest)(nil),             // 36: tillbook.wallet.v1.PayCheckoutRequest
+	(*PayCheckoutResponse)(nil),            // 37: tillbook.wallet.v1.PayCheckoutResponse
+	(*DeclineCheckoutRequest)(nil),         // 38: tillbook.wallet.v1.DeclineCheckoutRequest
+	(*DeclineCheckoutResponse)(nil),        // 39: tillbook.wallet.v1.DeclineCheckoutResponse
+	(*CreatePaymentCodeRequest)(nil),       // 40: tillbook.wallet.v1.CreatePaymentCodeRequest
+	(*CreatePaymentCodeResponse)(nil),      // 41: tillbook.wallet.v1.CreatePaymentCodeResponse
+	(*WatchWalletResponse_Snapshot)(nil),   // 42: tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	(*WatchWalletResponse_Change)(nil),     // 43: tillbook.wallet.v1.WatchWalletResponse.Change
+	(*WatchWalletResponse_HoldChange)(nil), // 44: tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	(*WatchWalletResponse_Heartbeat)(nil),  // 45: tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	(*timestamppb.Timestamp)(nil),          // 46: google.protobuf.Timestamp
+	(*Balance)(nil),                        // 47: tillbook.wallet.v1.Balance
+	(*Recipient)(nil),                      // 48: tillbook.wallet.v1.Recipient
+	(*v1.Money)(nil),                       // 49: tillbook.money.v1.Money
+	(*Transaction)(nil),                    // 50: tillbook.wallet.v1.Transaction
+	(TransactionKind)(0),                   // 51: tillbook.wallet.v1.TransactionKind
+	(*PaymentRequest)(nil),                 // 52: tillbook.wallet.v1.PaymentRequest
+	(PaymentRequestState)(0),               // 53: tillbook.wallet.v1.PaymentRequestState
+	(HoldState)(0),                         // 54: tillbook.wallet.v1.HoldState
+	(*Hold)(nil),                           // 55: tillbook.wallet.v1.Hold
+	(*v11.LimitUsage)(nil),                 // 56: tillbook.limit.v1.LimitUsage
+	(*v12.Receipt)(nil),                    // 57: tillbook.seal.v1.Receipt
+	(v13.StatementFormat)(0),               // 58: tillbook.statement.v1.StatementFormat
+	(*v14.Checkout)(nil),                   // 59: tillbook.checkout.v1.Checkout
 }
 var file_tillbook_wallet_v1_wallet_service_proto_depIdxs = []int32{
-	38, // 0: tillbook.wallet.v1.GetWalletRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	39, // 1: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
-	40, // 2: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	40, // 3: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
-	41, // 4: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
-	42, // 5: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	42, // 6: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	43, // 7: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
-	38, // 8: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
-	38, // 9: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
-	42, // 10: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
-	34, // 11: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
-	35, // 12: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
-	37, // 13: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
-	36, // 14: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
-	41, // 15: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
-	42, // 16: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	40, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
-	41, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
-	38, // 19: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
-	44, // 20: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	42, // 21: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
-	44, // 22: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	44, // 23: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	44, // 24: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
-	45, // 25: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
-	44, // 26: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
-	46, // 27: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
-	47, // 28: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
-	48, // 29: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
-	49, // 30: tillbook.wallet.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
-	38, // 31: tillbook.wallet.v1.ExportStatementRequest.start_time:type_name -> google.protobuf.Timestamp
-	38, // 32: tillbook.wallet.v1.ExportStatementRequest.end_time:type_name -> google.protobuf.Timestamp
-	50, // 33: tillbook.wallet.v1.ExportStatementRequest.format:type_name -> tillbook.statement.v1.StatementFormat
-	39, // 34: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
-	42, // 35: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
-	39, // 36: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
-	38, // 37: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	0,  // 38: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
-	2,  // 39: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
-	4,  // 40: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
-	6,  // 41: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
-	8,  // 42: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
-	10, // 43: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
-	12, // 44: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
-	14, // 45: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
-	16, // 46: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
-	18, // 47: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
-	20, // 48: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
-	22, // 49: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
-	24, // 50: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
-	26, // 51: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
-	28, // 52: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
-	30, // 53: tillbook.wallet.v1.WalletService.GetReceipt:input_type -> tillbook.wallet.v1.GetReceiptRequest
-	32, // 54: tillbook.wallet.v1.WalletService.ExportStatement:input_type -> tillbook.wallet.v1.ExportStatementRequest
-	1,  // 55: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
-	3,  // 56: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
-	5,  // 57: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
-	7,  // 58: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
-	9,  // 59: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
-	11, // 60: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
-	13, // 61: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
-	15, // 62: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
-	17, // 63: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
-	19, // 64: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
-	21, // 65: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
-	23, // 66: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
-	25, // 67: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
-	27, // 68: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
-	29, // 69: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
-	31, // 70: tillbook.wallet.v1.WalletService.GetReceipt:output_type -> tillbook.wallet.v1.GetReceiptResponse
-	33, // 71: tillbook.wallet.v1.WalletService.ExportStatement:output_type -> tillbook.wallet.v1.ExportStatementResponse
-	55, // [55:72] is the sub-list for method output_type
-	38, // [38:55] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	46, // 0: tillbook.wallet.v1.GetWalletRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	47, // 1: tillbook.wallet.v1.GetWalletResponse.balances:type_name -> tillbook.wallet.v1.Balance
+	48, // 2: tillbook.wallet.v1.ResolveRecipientRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	48, // 3: tillbook.wallet.v1.TransferRequest.recipient:type_name -> tillbook.wallet.v1.Recipient
+	49, // 4: tillbook.wallet.v1.TransferRequest.amount:type_name -> tillbook.money.v1.Money
+	50, // 5: tillbook.wallet.v1.TransferResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	50, // 6: tillbook.wallet.v1.GetTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	51, // 7: tillbook.wallet.v1.ListTransactionsRequest.kind:type_name -> tillbook.wallet.v1.TransactionKind
+	46, // 8: tillbook.wallet.v1.ListTransactionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 9: tillbook.wallet.v1.ListTransactionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	50, // 10: tillbook.wallet.v1.ListTransactionsResponse.transactions:type_name -> tillbook.wallet.v1.Transaction
+	42, // 11: tillbook.wallet.v1.WatchWalletResponse.snapshot:type_name -> tillbook.wallet.v1.WatchWalletResponse.Snapshot
+	43, // 12: tillbook.wallet.v1.WatchWalletResponse.change:type_name -> tillbook.wallet.v1.WatchWalletResponse.Change
+	45, // 13: tillbook.wallet.v1.WatchWalletResponse.heartbeat:type_name -> tillbook.wallet.v1.WatchWalletResponse.Heartbeat
+	44, // 14: tillbook.wallet.v1.WatchWalletResponse.hold_change:type_name -> tillbook.wallet.v1.WatchWalletResponse.HoldChange
+	49, // 15: tillbook.wallet.v1.RefundTransactionRequest.amount:type_name -> tillbook.money.v1.Money
+	50, // 16: tillbook.wallet.v1.RefundTransactionResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	48, // 17: tillbook.wallet.v1.CreatePaymentRequestRequest.payer:type_name -> tillbook.wallet.v1.Recipient
+	49, // 18: tillbook.wallet.v1.CreatePaymentRequestRequest.amount:type_name -> tillbook.money.v1.Money
+	46, // 19: tillbook.wallet.v1.CreatePaymentRequestRequest.expire_time:type_name -> google.protobuf.Timestamp
+	52, // 20: tillbook.wallet.v1.CreatePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	50, // 21: tillbook.wallet.v1.PayPaymentRequestResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	52, // 22: tillbook.wallet.v1.DeclinePaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	52, // 23: tillbook.wallet.v1.CancelPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	52, // 24: tillbook.wallet.v1.GetPaymentRequestResponse.payment_request:type_name -> tillbook.wallet.v1.PaymentRequest
+	53, // 25: tillbook.wallet.v1.ListPaymentRequestsRequest.state:type_name -> tillbook.wallet.v1.PaymentRequestState
+	52, // 26: tillbook.wallet.v1.ListPaymentRequestsResponse.payment_requests:type_name -> tillbook.wallet.v1.PaymentRequest
+	54, // 27: tillbook.wallet.v1.ListHoldsRequest.state:type_name -> tillbook.wallet.v1.HoldState
+	55, // 28: tillbook.wallet.v1.ListHoldsResponse.holds:type_name -> tillbook.wallet.v1.Hold
+	56, // 29: tillbook.wallet.v1.GetLimitsResponse.usages:type_name -> tillbook.limit.v1.LimitUsage
+	57, // 30: tillbook.wallet.v1.GetReceiptResponse.receipt:type_name -> tillbook.seal.v1.Receipt
+	46, // 31: tillbook.wallet.v1.ExportStatementRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 32: tillbook.wallet.v1.ExportStatementRequest.end_time:type_name -> google.protobuf.Timestamp
+	58, // 33: tillbook.wallet.v1.ExportStatementRequest.format:type_name -> tillbook.statement.v1.StatementFormat
+	59, // 34: tillbook.wallet.v1.GetCheckoutResponse.checkout:type_name -> tillbook.checkout.v1.Checkout
+	49, // 35: tillbook.wallet.v1.PayCheckoutRequest.tip:type_name -> tillbook.money.v1.Money
+	59, // 36: tillbook.wallet.v1.PayCheckoutResponse.checkout:type_name -> tillbook.checkout.v1.Checkout
+	50, // 37: tillbook.wallet.v1.PayCheckoutResponse.transaction:type_name -> tillbook.wallet.v1.Transaction
+	59, // 38: tillbook.wallet.v1.DeclineCheckoutResponse.checkout:type_name -> tillbook.checkout.v1.Checkout
+	49, // 39: tillbook.wallet.v1.CreatePaymentCodeRequest.maximum:type_name -> tillbook.money.v1.Money
+	46, // 40: tillbook.wallet.v1.CreatePaymentCodeResponse.expire_time:type_name -> google.protobuf.Timestamp
+	47, // 41: tillbook.wallet.v1.WatchWalletResponse.Snapshot.balances:type_name -> tillbook.wallet.v1.Balance
+	50, // 42: tillbook.wallet.v1.WatchWalletResponse.Change.transaction:type_name -> tillbook.wallet.v1.Transaction
+	47, // 43: tillbook.wallet.v1.WatchWalletResponse.HoldChange.balance:type_name -> tillbook.wallet.v1.Balance
+	46, // 44: tillbook.wallet.v1.WatchWalletResponse.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	0,  // 45: tillbook.wallet.v1.WalletService.GetWallet:input_type -> tillbook.wallet.v1.GetWalletRequest
+	2,  // 46: tillbook.wallet.v1.WalletService.ResolveRecipient:input_type -> tillbook.wallet.v1.ResolveRecipientRequest
+	4,  // 47: tillbook.wallet.v1.WalletService.Transfer:input_type -> tillbook.wallet.v1.TransferRequest
+	6,  // 48: tillbook.wallet.v1.WalletService.GetTransaction:input_type -> tillbook.wallet.v1.GetTransactionRequest
+	8,  // 49: tillbook.wallet.v1.WalletService.ListTransactions:input_type -> tillbook.wallet.v1.ListTransactionsRequest
+	10, // 50: tillbook.wallet.v1.WalletService.WatchWallet:input_type -> tillbook.wallet.v1.WatchWalletRequest
+	12, // 51: tillbook.wallet.v1.WalletService.RefundTransaction:input_type -> tillbook.wallet.v1.RefundTransactionRequest
+	14, // 52: tillbook.wallet.v1.WalletService.CreatePaymentRequest:input_type -> tillbook.wallet.v1.CreatePaymentRequestRequest
+	16, // 53: tillbook.wallet.v1.WalletService.PayPaymentRequest:input_type -> tillbook.wallet.v1.PayPaymentRequestRequest
+	18, // 54: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:input_type -> tillbook.wallet.v1.DeclinePaymentRequestRequest
+	20, // 55: tillbook.wallet.v1.WalletService.CancelPaymentRequest:input_type -> tillbook.wallet.v1.CancelPaymentRequestRequest
+	22, // 56: tillbook.wallet.v1.WalletService.GetPaymentRequest:input_type -> tillbook.wallet.v1.GetPaymentRequestRequest
+	24, // 57: tillbook.wallet.v1.WalletService.ListPaymentRequests:input_type -> tillbook.wallet.v1.ListPaymentRequestsRequest
+	34, // 58: tillbook.wallet.v1.WalletService.GetCheckout:input_type -> tillbook.wallet.v1.GetCheckoutRequest
+	36, // 59: tillbook.wallet.v1.WalletService.PayCheckout:input_type -> tillbook.wallet.v1.PayCheckoutRequest
+	38, // 60: tillbook.wallet.v1.WalletService.DeclineCheckout:input_type -> tillbook.wallet.v1.DeclineCheckoutRequest
+	40, // 61: tillbook.wallet.v1.WalletService.CreatePaymentCode:input_type -> tillbook.wallet.v1.CreatePaymentCodeRequest
+	26, // 62: tillbook.wallet.v1.WalletService.ListHolds:input_type -> tillbook.wallet.v1.ListHoldsRequest
+	28, // 63: tillbook.wallet.v1.WalletService.GetLimits:input_type -> tillbook.wallet.v1.GetLimitsRequest
+	30, // 64: tillbook.wallet.v1.WalletService.GetReceipt:input_type -> tillbook.wallet.v1.GetReceiptRequest
+	32, // 65: tillbook.wallet.v1.WalletService.ExportStatement:input_type -> tillbook.wallet.v1.ExportStatementRequest
+	1,  // 66: tillbook.wallet.v1.WalletService.GetWallet:output_type -> tillbook.wallet.v1.GetWalletResponse
+	3,  // 67: tillbook.wallet.v1.WalletService.ResolveRecipient:output_type -> tillbook.wallet.v1.ResolveRecipientResponse
+	5,  // 68: tillbook.wallet.v1.WalletService.Transfer:output_type -> tillbook.wallet.v1.TransferResponse
+	7,  // 69: tillbook.wallet.v1.WalletService.GetTransaction:output_type -> tillbook.wallet.v1.GetTransactionResponse
+	9,  // 70: tillbook.wallet.v1.WalletService.ListTransactions:output_type -> tillbook.wallet.v1.ListTransactionsResponse
+	11, // 71: tillbook.wallet.v1.WalletService.WatchWallet:output_type -> tillbook.wallet.v1.WatchWalletResponse
+	13, // 72: tillbook.wallet.v1.WalletService.RefundTransaction:output_type -> tillbook.wallet.v1.RefundTransactionResponse
+	15, // 73: tillbook.wallet.v1.WalletService.CreatePaymentRequest:output_type -> tillbook.wallet.v1.CreatePaymentRequestResponse
+	17, // 74: tillbook.wallet.v1.WalletService.PayPaymentRequest:output_type -> tillbook.wallet.v1.PayPaymentRequestResponse
+	19, // 75: tillbook.wallet.v1.WalletService.DeclinePaymentRequest:output_type -> tillbook.wallet.v1.DeclinePaymentRequestResponse
+	21, // 76: tillbook.wallet.v1.WalletService.CancelPaymentRequest:output_type -> tillbook.wallet.v1.CancelPaymentRequestResponse
+	23, // 77: tillbook.wallet.v1.WalletService.GetPaymentRequest:output_type -> tillbook.wallet.v1.GetPaymentRequestResponse
+	25, // 78: tillbook.wallet.v1.WalletService.ListPaymentRequests:output_type -> tillbook.wallet.v1.ListPaymentRequestsResponse
+	35, // 79: tillbook.wallet.v1.WalletService.GetCheckout:output_type -> tillbook.wallet.v1.GetCheckoutResponse
+	37, // 80: tillbook.wallet.v1.WalletService.PayCheckout:output_type -> tillbook.wallet.v1.PayCheckoutResponse
+	39, // 81: tillbook.wallet.v1.WalletService.DeclineCheckout:output_type -> tillbook.wallet.v1.DeclineCheckoutResponse
+	41, // 82: tillbook.wallet.v1.WalletService.CreatePaymentCode:output_type -> tillbook.wallet.v1.CreatePaymentCodeResponse
+	27, // 83: tillbook.wallet.v1.WalletService.ListHolds:output_type -> tillbook.wallet.v1.ListHoldsResponse
+	29, // 84: tillbook.wallet.v1.WalletService.GetLimits:output_type -> tillbook.wallet.v1.GetLimitsResponse
+	31, // 85: tillbook.wallet.v1.WalletService.GetReceipt:output_type -> tillbook.wallet.v1.GetReceiptResponse
+	33, // 86: tillbook.wallet.v1.WalletService.ExportStatement:output_type -> tillbook.wallet.v1.ExportStatementResponse
+	66, // [66:87] is the sub-list for method output_type
+	45, // [45:66] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_tillbook_wallet_v1_wallet_service_proto_init() }
@@ -2450,13 +3003,18 @@ func file_tillbook_wallet_v1_wallet_service_proto_init() {
 		(*WatchWalletResponse_Heartbeat_)(nil),
 		(*WatchWalletResponse_HoldChange_)(nil),
 	}
+	file_tillbook_wallet_v1_wallet_service_proto_msgTypes[34].OneofWrappers = []any{
+		(*GetCheckoutRequest_CheckoutId)(nil),
+		(*GetCheckoutRequest_Code)(nil),
+		(*GetCheckoutRequest_QrText)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tillbook_wallet_v1_wallet_service_proto_rawDesc), len(file_tillbook_wallet_v1_wallet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

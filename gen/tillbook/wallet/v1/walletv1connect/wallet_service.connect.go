@@ -60,6 +60,16 @@ const (
 	// WalletServiceListPaymentRequestsProcedure is the procedure name of the WalletService's
 	// ListPaymentRequests RPC.
 	WalletServiceListPaymentRequestsProcedure = "/tillbook.wallet.v1.WalletService/ListPaymentRequests"
+	// WalletServiceGetCheckoutProcedure is the procedure name of the WalletService's GetCheckout RPC.
+	WalletServiceGetCheckoutProcedure = "/tillbook.wallet.v1.WalletService/GetCheckout"
+	// WalletServicePayCheckoutProcedure is the procedure name of the WalletService's PayCheckout RPC.
+	WalletServicePayCheckoutProcedure = "/tillbook.wallet.v1.WalletService/PayCheckout"
+	// WalletServiceDeclineCheckoutProcedure is the procedure name of the WalletService's
+	// DeclineCheckout RPC.
+	WalletServiceDeclineCheckoutProcedure = "/tillbook.wallet.v1.WalletService/DeclineCheckout"
+	// WalletServiceCreatePaymentCodeProcedure is the procedure name of the WalletService's
+	// CreatePaymentCode RPC.
+	WalletServiceCreatePaymentCodeProcedure = "/tillbook.wallet.v1.WalletService/CreatePaymentCode"
 	// WalletServiceListHoldsProcedure is the procedure name of the WalletService's ListHolds RPC.
 	WalletServiceListHoldsProcedure = "/tillbook.wallet.v1.WalletService/ListHolds"
 	// WalletServiceGetLimitsProcedure is the procedure name of the WalletService's GetLimits RPC.
@@ -175,6 +185,37 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	walletServiceGetCheckoutSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("GetCheckout"),
+			Procedure:        WalletServiceGetCheckoutProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	walletServicePayCheckoutSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("PayCheckout"),
+			Procedure:        WalletServicePayCheckoutProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceDeclineCheckoutSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("DeclineCheckout"),
+			Procedure:        WalletServiceDeclineCheckoutProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	walletServiceCreatePaymentCodeSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tillbook_wallet_v1_wallet_service_proto.Services().ByName("WalletService").Methods().ByName("CreatePaymentCode"),
+			Procedure:  WalletServiceCreatePaymentCodeProcedure,
+		}
+	})
 	walletServiceListHoldsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -286,6 +327,28 @@ type WalletServiceClient interface {
 	//
 	// Fails with PAGE_TOKEN_INVALID.
 	ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error)
+	// GetCheckout finds a sale by its id, its code or the QR text that was scanned, so
+	// that a customer sees what they are about to pay. Rate-limited. A store's own QR
+	// text finds the store: then the response has no checkout.
+	//
+	// Fails with NOT_FOUND, QR_TEXT_INVALID or RATE_LIMITED.
+	GetCheckout(context.Context, *v1.GetCheckoutRequest) (*v1.GetCheckoutResponse, error)
+	// PayCheckout pays a sale, or authorizes it if its capture is MANUAL. A checkout is
+	// paid, declined, canceled or expired once, whatever happens at the same time.
+	//
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
+	// SELF_TRANSFER and as Transfer does.
+	PayCheckout(context.Context, *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error)
+	// DeclineCheckout refuses to pay a sale. Declining again answers as the first time.
+	//
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED or CHECKOUT_EXPIRED.
+	DeclineCheckout(context.Context, *v1.DeclineCheckoutRequest) (*v1.DeclineCheckoutResponse, error)
+	// CreatePaymentCode returns a code for a terminal to scan, which pays one checkout
+	// once, within 60 seconds and up to an amount. A new code replaces the last one.
+	//
+	// Fails with ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE or RATE_LIMITED.
+	CreatePaymentCode(context.Context, *v1.CreatePaymentCodeRequest) (*v1.CreatePaymentCodeResponse, error)
 	// ListHolds lists the holds on the user's money, newest first.
 	//
 	// Fails with PAGE_TOKEN_INVALID.
@@ -439,6 +502,28 @@ type WalletServiceHandler interface {
 	//
 	// Fails with PAGE_TOKEN_INVALID.
 	ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error)
+	// GetCheckout finds a sale by its id, its code or the QR text that was scanned, so
+	// that a customer sees what they are about to pay. Rate-limited. A store's own QR
+	// text finds the store: then the response has no checkout.
+	//
+	// Fails with NOT_FOUND, QR_TEXT_INVALID or RATE_LIMITED.
+	GetCheckout(context.Context, *v1.GetCheckoutRequest) (*v1.GetCheckoutResponse, error)
+	// PayCheckout pays a sale, or authorizes it if its capture is MANUAL. A checkout is
+	// paid, declined, canceled or expired once, whatever happens at the same time.
+	//
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
+	// SELF_TRANSFER and as Transfer does.
+	PayCheckout(context.Context, *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error)
+	// DeclineCheckout refuses to pay a sale. Declining again answers as the first time.
+	//
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED or CHECKOUT_EXPIRED.
+	DeclineCheckout(context.Context, *v1.DeclineCheckoutRequest) (*v1.DeclineCheckoutResponse, error)
+	// CreatePaymentCode returns a code for a terminal to scan, which pays one checkout
+	// once, within 60 seconds and up to an amount. A new code replaces the last one.
+	//
+	// Fails with ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+	// AMOUNT_OUT_OF_RANGE or RATE_LIMITED.
+	CreatePaymentCode(context.Context, *v1.CreatePaymentCodeRequest) (*v1.CreatePaymentCodeResponse, error)
 	// ListHolds lists the holds on the user's money, newest first.
 	//
 	// Fails with PAGE_TOKEN_INVALID.
@@ -485,6 +570,10 @@ func RegisterWalletServiceHandler(server *connect.Server, svc WalletServiceHandl
 		connect.Method{Spec: walletServiceCancelPaymentRequestSpec(), Handler: adapter.cancelPaymentRequest},
 		connect.Method{Spec: walletServiceGetPaymentRequestSpec(), Handler: adapter.getPaymentRequest},
 		connect.Method{Spec: walletServiceListPaymentRequestsSpec(), Handler: adapter.listPaymentRequests},
+		connect.Method{Spec: walletServiceGetCheckoutSpec(), Handler: adapter.getCheckout},
+		connect.Method{Spec: walletServicePayCheckoutSpec(), Handler: adapter.payCheckout},
+		connect.Method{Spec: walletServiceDeclineCheckoutSpec(), Handler: adapter.declineCheckout},
+		connect.Method{Spec: walletServiceCreatePaymentCodeSpec(), Handler: adapter.createPaymentCode},
 		connect.Method{Spec: walletServiceListHoldsSpec(), Handler: adapter.listHolds},
 		connect.Method{Spec: walletServiceGetLimitsSpec(), Handler: adapter.getLimits},
 		connect.Method{Spec: walletServiceGetReceiptSpec(), Handler: adapter.getReceipt},
@@ -577,6 +666,22 @@ func (UnimplementedWalletServiceHandler) GetPaymentRequest(context.Context, *v1.
 
 func (UnimplementedWalletServiceHandler) ListPaymentRequests(context.Context, *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.ListPaymentRequests is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) GetCheckout(context.Context, *v1.GetCheckoutRequest) (*v1.GetCheckoutResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.GetCheckout is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) PayCheckout(context.Context, *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.PayCheckout is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) DeclineCheckout(context.Context, *v1.DeclineCheckoutRequest) (*v1.DeclineCheckoutResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.DeclineCheckout is not implemented")
+}
+
+func (UnimplementedWalletServiceHandler) CreatePaymentCode(context.Context, *v1.CreatePaymentCodeRequest) (*v1.CreatePaymentCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tillbook.wallet.v1.WalletService.CreatePaymentCode is not implemented")
 }
 
 func (UnimplementedWalletServiceHandler) ListHolds(context.Context, *v1.ListHoldsRequest) (*v1.ListHoldsResponse, error) {
@@ -698,6 +803,38 @@ func (c *walletServiceClient) GetPaymentRequest(ctx context.Context, req *v1.Get
 func (c *walletServiceClient) ListPaymentRequests(ctx context.Context, req *v1.ListPaymentRequestsRequest) (*v1.ListPaymentRequestsResponse, error) {
 	var res v1.ListPaymentRequestsResponse
 	if err := c.client.CallUnary(ctx, walletServiceListPaymentRequestsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) GetCheckout(ctx context.Context, req *v1.GetCheckoutRequest) (*v1.GetCheckoutResponse, error) {
+	var res v1.GetCheckoutResponse
+	if err := c.client.CallUnary(ctx, walletServiceGetCheckoutSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) PayCheckout(ctx context.Context, req *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error) {
+	var res v1.PayCheckoutResponse
+	if err := c.client.CallUnary(ctx, walletServicePayCheckoutSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) DeclineCheckout(ctx context.Context, req *v1.DeclineCheckoutRequest) (*v1.DeclineCheckoutResponse, error) {
+	var res v1.DeclineCheckoutResponse
+	if err := c.client.CallUnary(ctx, walletServiceDeclineCheckoutSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *walletServiceClient) CreatePaymentCode(ctx context.Context, req *v1.CreatePaymentCodeRequest) (*v1.CreatePaymentCodeResponse, error) {
+	var res v1.CreatePaymentCodeResponse
+	if err := c.client.CallUnary(ctx, walletServiceCreatePaymentCodeSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -883,6 +1020,54 @@ func (h walletServiceHandler) listPaymentRequests(ctx context.Context, _ connect
 		return err
 	}
 	res, err := h.svc.ListPaymentRequests(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) getCheckout(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetCheckoutRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetCheckout(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) payCheckout(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PayCheckoutRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PayCheckout(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) declineCheckout(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeclineCheckoutRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeclineCheckout(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h walletServiceHandler) createPaymentCode(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CreatePaymentCodeRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CreatePaymentCode(ctx, &req)
 	if err != nil {
 		return err
 	}

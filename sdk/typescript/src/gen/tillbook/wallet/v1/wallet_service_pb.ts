@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Checkout } from "../../checkout/v1/checkout_pb.js";
+import { file_tillbook_checkout_v1_checkout } from "../../checkout/v1/checkout_pb.js";
 import type { LimitUsage } from "../../limit/v1/limit_pb.js";
 import { file_tillbook_limit_v1_limit } from "../../limit/v1/limit_pb.js";
 import type { Money } from "../../money/v1/money_pb.js";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tillbook/wallet/v1/wallet_service.proto.
  */
 export const file_tillbook_wallet_v1_wallet_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWxsYm9vay93YWxsZXQvdjEvd2FsbGV0X3NlcnZpY2UucHJvdG8SEnRpbGxib29rLndhbGxldC52MSJCChBHZXRXYWxsZXRSZXF1ZXN0Ei4KCmFzX29mX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkIKEUdldFdhbGxldFJlc3BvbnNlEi0KCGJhbGFuY2VzGAEgAygLMhsudGlsbGJvb2sud2FsbGV0LnYxLkJhbGFuY2UiSwoXUmVzb2x2ZVJlY2lwaWVudFJlcXVlc3QSMAoJcmVjaXBpZW50GAEgASgLMh0udGlsbGJvb2sud2FsbGV0LnYxLlJlY2lwaWVudCJAChhSZXNvbHZlUmVjaXBpZW50UmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRITCgttYXNrZWRfbmFtZRgCIAEoCSKUAQoPVHJhbnNmZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIwCglyZWNpcGllbnQYAiABKAsyHS50aWxsYm9vay53YWxsZXQudjEuUmVjaXBpZW50EigKBmFtb3VudBgDIAEoCzIYLnRpbGxib29rLm1vbmV5LnYxLk1vbmV5EgwKBG5vdGUYBCABKAkiSAoQVHJhbnNmZXJSZXNwb25zZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbiIvChVHZXRUcmFuc2FjdGlvblJlcXVlc3QSFgoOdHJhbnNhY3Rpb25faWQYASABKAkiTgoWR2V0VHJhbnNhY3Rpb25SZXNwb25zZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbiLgAQoXTGlzdFRyYW5zYWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYXNzZXQYAyABKAkSMQoEa2luZBgEIAEoDjIjLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbktpbmQSLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImoKGExpc3RUcmFuc2FjdGlvbnNSZXNwb25zZRI1Cgx0cmFuc2FjdGlvbnMYASADKAsyHy50aWxsYm9vay53YWxsZXQudjEuVHJhbnNhY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIioKEldhdGNoV2FsbGV0UmVxdWVzdBIUCgxyZXN1bWVfdG9rZW4YASABKAkivQQKE1dhdGNoV2FsbGV0UmVzcG9uc2USRAoIc25hcHNob3QYASABKAsyMC50aWxsYm9vay53YWxsZXQudjEuV2F0Y2hXYWxsZXRSZXNwb25zZS5TbmFwc2hvdEgAEkAKBmNoYW5nZRgCIAEoCzIuLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlc3BvbnNlLkNoYW5nZUgAEkYKCWhlYXJ0YmVhdBgDIAEoCzIxLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlc3BvbnNlLkhlYXJ0YmVhdEgAEkkKC2hvbGRfY2hhbmdlGAUgASgLMjIudGlsbGJvb2sud2FsbGV0LnYxLldhdGNoV2FsbGV0UmVzcG9uc2UuSG9sZENoYW5nZUgAEhQKDHJlc3VtZV90b2tlbhgEIAEoCRo5CghTbmFwc2hvdBItCghiYWxhbmNlcxgBIAMoCzIbLnRpbGxib29rLndhbGxldC52MS5CYWxhbmNlGj4KBkNoYW5nZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbho6CgpIb2xkQ2hhbmdlEiwKB2JhbGFuY2UYASABKAsyGy50aWxsYm9vay53YWxsZXQudjEuQmFsYW5jZRo1CglIZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFZXZlbnQigwEKGFJlZnVuZFRyYW5zYWN0aW9uUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSFgoOdHJhbnNhY3Rpb25faWQYAiABKAkSKAoGYW1vdW50GAMgASgLMhgudGlsbGJvb2subW9uZXkudjEuTW9uZXkSDAoEbm90ZRgEIAEoCSJRChlSZWZ1bmRUcmFuc2FjdGlvblJlc3BvbnNlEjQKC3RyYW5zYWN0aW9uGAEgASgLMh8udGlsbGJvb2sud2FsbGV0LnYxLlRyYW5zYWN0aW9uIs0BChtDcmVhdGVQYXltZW50UmVxdWVzdFJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEiwKBXBheWVyGAIgASgLMh0udGlsbGJvb2sud2FsbGV0LnYxLlJlY2lwaWVudBIoCgZhbW91bnQYAyABKAsyGC50aWxsYm9vay5tb25leS52MS5Nb25leRIMCgRub3RlGAQgASgJEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJbChxDcmVhdGVQYXltZW50UmVxdWVzdFJlc3BvbnNlEjsKD3BheW1lbnRfcmVxdWVzdBgBIAEoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdCJPChhQYXlQYXltZW50UmVxdWVzdFJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhoKEnBheW1lbnRfcmVxdWVzdF9pZBgCIAEoCSJRChlQYXlQYXltZW50UmVxdWVzdFJlc3BvbnNlEjQKC3RyYW5zYWN0aW9uGAEgASgLMh8udGlsbGJvb2sud2FsbGV0LnYxLlRyYW5zYWN0aW9uIjoKHERlY2xpbmVQYXltZW50UmVxdWVzdFJlcXVlc3QSGgoScGF5bWVudF9yZXF1ZXN0X2lkGAEgASgJIlwKHURlY2xpbmVQYXltZW50UmVxdWVzdFJlc3BvbnNlEjsKD3BheW1lbnRfcmVxdWVzdBgBIAEoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdCI5ChtDYW5jZWxQYXltZW50UmVxdWVzdFJlcXVlc3QSGgoScGF5bWVudF9yZXF1ZXN0X2lkGAEgASgJIlsKHENhbmNlbFBheW1lbnRSZXF1ZXN0UmVzcG9uc2USOwoPcGF5bWVudF9yZXF1ZXN0GAEgASgLMiIudGlsbGJvb2sud2FsbGV0LnYxLlBheW1lbnRSZXF1ZXN0IjYKGEdldFBheW1lbnRSZXF1ZXN0UmVxdWVzdBIaChJwYXltZW50X3JlcXVlc3RfaWQYASABKAkiWAoZR2V0UGF5bWVudFJlcXVlc3RSZXNwb25zZRI7Cg9wYXltZW50X3JlcXVlc3QYASABKAsyIi50aWxsYm9vay53YWxsZXQudjEuUGF5bWVudFJlcXVlc3QiiQEKGkxpc3RQYXltZW50UmVxdWVzdHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEgwKBHNlbnQYAyABKAgSNgoFc3RhdGUYBCABKA4yJy50aWxsYm9vay53YWxsZXQudjEuUGF5bWVudFJlcXVlc3RTdGF0ZSJ0ChtMaXN0UGF5bWVudFJlcXVlc3RzUmVzcG9uc2USPAoQcGF5bWVudF9yZXF1ZXN0cxgBIAMoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZwoQTGlzdEhvbGRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIsCgVzdGF0ZRgDIAEoDjIdLnRpbGxib29rLndhbGxldC52MS5Ib2xkU3RhdGUiVQoRTGlzdEhvbGRzUmVzcG9uc2USJwoFaG9sZHMYASADKAsyGC50aWxsYm9vay53YWxsZXQudjEuSG9sZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIQoQR2V0TGltaXRzUmVxdWVzdBINCgVhc3NldBgBIAEoCSJQChFHZXRMaW1pdHNSZXNwb25zZRIMCgR0aWVyGAEgASgFEi0KBnVzYWdlcxgCIAMoCzIdLnRpbGxib29rLmxpbWl0LnYxLkxpbWl0VXNhZ2UiKwoRR2V0UmVjZWlwdFJlcXVlc3QSFgoOdHJhbnNhY3Rpb25faWQYASABKAkiQAoSR2V0UmVjZWlwdFJlc3BvbnNlEioKB3JlY2VpcHQYASABKAsyGS50aWxsYm9vay5zZWFsLnYxLlJlY2VpcHQi0AEKFkV4cG9ydFN0YXRlbWVudFJlcXVlc3QSDQoFYXNzZXQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKBmZvcm1hdBgEIAEoDjImLnRpbGxib29rLnN0YXRlbWVudC52MS5TdGF0ZW1lbnRGb3JtYXQSEQoJdGltZV96b25lGAUgASgJIigKF0V4cG9ydFN0YXRlbWVudFJlc3BvbnNlEg0KBWNodW5rGAEgASgMMvsOCg1XYWxsZXRTZXJ2aWNlEl0KCUdldFdhbGxldBIkLnRpbGxib29rLndhbGxldC52MS5HZXRXYWxsZXRSZXF1ZXN0GiUudGlsbGJvb2sud2FsbGV0LnYxLkdldFdhbGxldFJlc3BvbnNlIgOQAgEScgoQUmVzb2x2ZVJlY2lwaWVudBIrLnRpbGxib29rLndhbGxldC52MS5SZXNvbHZlUmVjaXBpZW50UmVxdWVzdBosLnRpbGxib29rLndhbGxldC52MS5SZXNvbHZlUmVjaXBpZW50UmVzcG9uc2UiA5ACARJaCghUcmFuc2ZlchIjLnRpbGxib29rLndhbGxldC52MS5UcmFuc2ZlclJlcXVlc3QaJC50aWxsYm9vay53YWxsZXQudjEuVHJhbnNmZXJSZXNwb25zZSIDkAICEmwKDkdldFRyYW5zYWN0aW9uEikudGlsbGJvb2sud2FsbGV0LnYxLkdldFRyYW5zYWN0aW9uUmVxdWVzdBoqLnRpbGxib29rLndhbGxldC52MS5HZXRUcmFuc2FjdGlvblJlc3BvbnNlIgOQAgEScgoQTGlzdFRyYW5zYWN0aW9ucxIrLnRpbGxib29rLndhbGxldC52MS5MaXN0VHJhbnNhY3Rpb25zUmVxdWVzdBosLnRpbGxib29rLndhbGxldC52MS5MaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2UiA5ACARJgCgtXYXRjaFdhbGxldBImLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlcXVlc3QaJy50aWxsYm9vay53YWxsZXQudjEuV2F0Y2hXYWxsZXRSZXNwb25zZTABEnUKEVJlZnVuZFRyYW5zYWN0aW9uEiwudGlsbGJvb2sud2FsbGV0LnYxLlJlZnVuZFRyYW5zYWN0aW9uUmVxdWVzdBotLnRpbGxib29rLndhbGxldC52MS5SZWZ1bmRUcmFuc2FjdGlvblJlc3BvbnNlIgOQAgISfgoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSLy50aWxsYm9vay53YWxsZXQudjEuQ3JlYXRlUGF5bWVudFJlcXVlc3RSZXF1ZXN0GjAudGlsbGJvb2sud2FsbGV0LnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0UmVzcG9uc2UiA5ACAhJ1ChFQYXlQYXltZW50UmVxdWVzdBIsLnRpbGxib29rLndhbGxldC52MS5QYXlQYXltZW50UmVxdWVzdFJlcXVlc3QaLS50aWxsYm9vay53YWxsZXQudjEuUGF5UGF5bWVudFJlcXVlc3RSZXNwb25zZSIDkAICEoEBChVEZWNsaW5lUGF5bWVudFJlcXVlc3QSMC50aWxsYm9vay53YWxsZXQudjEuRGVjbGluZVBheW1lbnRSZXF1ZXN0UmVxdWVzdBoxLnRpbGxib29rLndhbGxldC52MS5EZWNsaW5lUGF5bWVudFJlcXVlc3RSZXNwb25zZSIDkAICEn4KFENhbmNlbFBheW1lbnRSZXF1ZXN0Ei8udGlsbGJvb2sud2FsbGV0LnYxLkNhbmNlbFBheW1lbnRSZXF1ZXN0UmVxdWVzdBowLnRpbGxib29rLndhbGxldC52MS5DYW5jZWxQYXltZW50UmVxdWVzdFJlc3BvbnNlIgOQAgISdQoRR2V0UGF5bWVudFJlcXVlc3QSLC50aWxsYm9vay53YWxsZXQudjEuR2V0UGF5bWVudFJlcXVlc3RSZXF1ZXN0Gi0udGlsbGJvb2sud2FsbGV0LnYxLkdldFBheW1lbnRSZXF1ZXN0UmVzcG9uc2UiA5ACARJ7ChNMaXN0UGF5bWVudFJlcXVlc3RzEi4udGlsbGJvb2sud2FsbGV0LnYxLkxpc3RQYXltZW50UmVxdWVzdHNSZXF1ZXN0Gi8udGlsbGJvb2sud2FsbGV0LnYxLkxpc3RQYXltZW50UmVxdWVzdHNSZXNwb25zZSIDkAIBEl0KCUxpc3RIb2xkcxIkLnRpbGxib29rLndhbGxldC52MS5MaXN0SG9sZHNSZXF1ZXN0GiUudGlsbGJvb2sud2FsbGV0LnYxLkxpc3RIb2xkc1Jlc3BvbnNlIgOQAgESXQoJR2V0TGltaXRzEiQudGlsbGJvb2sud2FsbGV0LnYxLkdldExpbWl0c1JlcXVlc3QaJS50aWxsYm9vay53YWxsZXQudjEuR2V0TGltaXRzUmVzcG9uc2UiA5ACARJgCgpHZXRSZWNlaXB0EiUudGlsbGJvb2sud2FsbGV0LnYxLkdldFJlY2VpcHRSZXF1ZXN0GiYudGlsbGJvb2sud2FsbGV0LnYxLkdldFJlY2VpcHRSZXNwb25zZSIDkAIBEnEKD0V4cG9ydFN0YXRlbWVudBIqLnRpbGxib29rLndhbGxldC52MS5FeHBvcnRTdGF0ZW1lbnRSZXF1ZXN0GisudGlsbGJvb2sud2FsbGV0LnYxLkV4cG9ydFN0YXRlbWVudFJlc3BvbnNlIgOQAgEwAULUAQoWY29tLnRpbGxib29rLndhbGxldC52MUISV2FsbGV0U2VydmljZVByb3RvUAFaPGdpdGh1Yi5jb20vdGlsbGJvb2svdGlsbGJvb2svZ2VuL3RpbGxib29rL3dhbGxldC92MTt3YWxsZXR2MaICA1RXWKoCElRpbGxib29rLldhbGxldC5WMcoCElRpbGxib29rXFdhbGxldFxWMeICHlRpbGxib29rXFdhbGxldFxWMVxHUEJNZXRhZGF0YeoCFFRpbGxib29rOjpXYWxsZXQ6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tillbook_limit_v1_limit, file_tillbook_money_v1_money, file_tillbook_seal_v1_seal, file_tillbook_statement_v1_statement, file_tillbook_wallet_v1_wallet]);
+  fileDesc("Cid0aWxsYm9vay93YWxsZXQvdjEvd2FsbGV0X3NlcnZpY2UucHJvdG8SEnRpbGxib29rLndhbGxldC52MSJCChBHZXRXYWxsZXRSZXF1ZXN0Ei4KCmFzX29mX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkIKEUdldFdhbGxldFJlc3BvbnNlEi0KCGJhbGFuY2VzGAEgAygLMhsudGlsbGJvb2sud2FsbGV0LnYxLkJhbGFuY2UiSwoXUmVzb2x2ZVJlY2lwaWVudFJlcXVlc3QSMAoJcmVjaXBpZW50GAEgASgLMh0udGlsbGJvb2sud2FsbGV0LnYxLlJlY2lwaWVudCJAChhSZXNvbHZlUmVjaXBpZW50UmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRITCgttYXNrZWRfbmFtZRgCIAEoCSKUAQoPVHJhbnNmZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIwCglyZWNpcGllbnQYAiABKAsyHS50aWxsYm9vay53YWxsZXQudjEuUmVjaXBpZW50EigKBmFtb3VudBgDIAEoCzIYLnRpbGxib29rLm1vbmV5LnYxLk1vbmV5EgwKBG5vdGUYBCABKAkiSAoQVHJhbnNmZXJSZXNwb25zZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbiIvChVHZXRUcmFuc2FjdGlvblJlcXVlc3QSFgoOdHJhbnNhY3Rpb25faWQYASABKAkiTgoWR2V0VHJhbnNhY3Rpb25SZXNwb25zZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbiLgAQoXTGlzdFRyYW5zYWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDQoFYXNzZXQYAyABKAkSMQoEa2luZBgEIAEoDjIjLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbktpbmQSLgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImoKGExpc3RUcmFuc2FjdGlvbnNSZXNwb25zZRI1Cgx0cmFuc2FjdGlvbnMYASADKAsyHy50aWxsYm9vay53YWxsZXQudjEuVHJhbnNhY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIioKEldhdGNoV2FsbGV0UmVxdWVzdBIUCgxyZXN1bWVfdG9rZW4YASABKAkivQQKE1dhdGNoV2FsbGV0UmVzcG9uc2USRAoIc25hcHNob3QYASABKAsyMC50aWxsYm9vay53YWxsZXQudjEuV2F0Y2hXYWxsZXRSZXNwb25zZS5TbmFwc2hvdEgAEkAKBmNoYW5nZRgCIAEoCzIuLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlc3BvbnNlLkNoYW5nZUgAEkYKCWhlYXJ0YmVhdBgDIAEoCzIxLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlc3BvbnNlLkhlYXJ0YmVhdEgAEkkKC2hvbGRfY2hhbmdlGAUgASgLMjIudGlsbGJvb2sud2FsbGV0LnYxLldhdGNoV2FsbGV0UmVzcG9uc2UuSG9sZENoYW5nZUgAEhQKDHJlc3VtZV90b2tlbhgEIAEoCRo5CghTbmFwc2hvdBItCghiYWxhbmNlcxgBIAMoCzIbLnRpbGxib29rLndhbGxldC52MS5CYWxhbmNlGj4KBkNoYW5nZRI0Cgt0cmFuc2FjdGlvbhgBIAEoCzIfLnRpbGxib29rLndhbGxldC52MS5UcmFuc2FjdGlvbho6CgpIb2xkQ2hhbmdlEiwKB2JhbGFuY2UYASABKAsyGy50aWxsYm9vay53YWxsZXQudjEuQmFsYW5jZRo1CglIZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFZXZlbnQigwEKGFJlZnVuZFRyYW5zYWN0aW9uUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSFgoOdHJhbnNhY3Rpb25faWQYAiABKAkSKAoGYW1vdW50GAMgASgLMhgudGlsbGJvb2subW9uZXkudjEuTW9uZXkSDAoEbm90ZRgEIAEoCSJRChlSZWZ1bmRUcmFuc2FjdGlvblJlc3BvbnNlEjQKC3RyYW5zYWN0aW9uGAEgASgLMh8udGlsbGJvb2sud2FsbGV0LnYxLlRyYW5zYWN0aW9uIs0BChtDcmVhdGVQYXltZW50UmVxdWVzdFJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEiwKBXBheWVyGAIgASgLMh0udGlsbGJvb2sud2FsbGV0LnYxLlJlY2lwaWVudBIoCgZhbW91bnQYAyABKAsyGC50aWxsYm9vay5tb25leS52MS5Nb25leRIMCgRub3RlGAQgASgJEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJbChxDcmVhdGVQYXltZW50UmVxdWVzdFJlc3BvbnNlEjsKD3BheW1lbnRfcmVxdWVzdBgBIAEoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdCJPChhQYXlQYXltZW50UmVxdWVzdFJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhoKEnBheW1lbnRfcmVxdWVzdF9pZBgCIAEoCSJRChlQYXlQYXltZW50UmVxdWVzdFJlc3BvbnNlEjQKC3RyYW5zYWN0aW9uGAEgASgLMh8udGlsbGJvb2sud2FsbGV0LnYxLlRyYW5zYWN0aW9uIjoKHERlY2xpbmVQYXltZW50UmVxdWVzdFJlcXVlc3QSGgoScGF5bWVudF9yZXF1ZXN0X2lkGAEgASgJIlwKHURlY2xpbmVQYXltZW50UmVxdWVzdFJlc3BvbnNlEjsKD3BheW1lbnRfcmVxdWVzdBgBIAEoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdCI5ChtDYW5jZWxQYXltZW50UmVxdWVzdFJlcXVlc3QSGgoScGF5bWVudF9yZXF1ZXN0X2lkGAEgASgJIlsKHENhbmNlbFBheW1lbnRSZXF1ZXN0UmVzcG9uc2USOwoPcGF5bWVudF9yZXF1ZXN0GAEgASgLMiIudGlsbGJvb2sud2FsbGV0LnYxLlBheW1lbnRSZXF1ZXN0IjYKGEdldFBheW1lbnRSZXF1ZXN0UmVxdWVzdBIaChJwYXltZW50X3JlcXVlc3RfaWQYASABKAkiWAoZR2V0UGF5bWVudFJlcXVlc3RSZXNwb25zZRI7Cg9wYXltZW50X3JlcXVlc3QYASABKAsyIi50aWxsYm9vay53YWxsZXQudjEuUGF5bWVudFJlcXVlc3QiiQEKGkxpc3RQYXltZW50UmVxdWVzdHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEgwKBHNlbnQYAyABKAgSNgoFc3RhdGUYBCABKA4yJy50aWxsYm9vay53YWxsZXQudjEuUGF5bWVudFJlcXVlc3RTdGF0ZSJ0ChtMaXN0UGF5bWVudFJlcXVlc3RzUmVzcG9uc2USPAoQcGF5bWVudF9yZXF1ZXN0cxgBIAMoCzIiLnRpbGxib29rLndhbGxldC52MS5QYXltZW50UmVxdWVzdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZwoQTGlzdEhvbGRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIsCgVzdGF0ZRgDIAEoDjIdLnRpbGxib29rLndhbGxldC52MS5Ib2xkU3RhdGUiVQoRTGlzdEhvbGRzUmVzcG9uc2USJwoFaG9sZHMYASADKAsyGC50aWxsYm9vay53YWxsZXQudjEuSG9sZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIQoQR2V0TGltaXRzUmVxdWVzdBINCgVhc3NldBgBIAEoCSJQChFHZXRMaW1pdHNSZXNwb25zZRIMCgR0aWVyGAEgASgFEi0KBnVzYWdlcxgCIAMoCzIdLnRpbGxib29rLmxpbWl0LnYxLkxpbWl0VXNhZ2UiKwoRR2V0UmVjZWlwdFJlcXVlc3QSFgoOdHJhbnNhY3Rpb25faWQYASABKAkiQAoSR2V0UmVjZWlwdFJlc3BvbnNlEioKB3JlY2VpcHQYASABKAsyGS50aWxsYm9vay5zZWFsLnYxLlJlY2VpcHQi0AEKFkV4cG9ydFN0YXRlbWVudFJlcXVlc3QSDQoFYXNzZXQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKBmZvcm1hdBgEIAEoDjImLnRpbGxib29rLnN0YXRlbWVudC52MS5TdGF0ZW1lbnRGb3JtYXQSEQoJdGltZV96b25lGAUgASgJIigKF0V4cG9ydFN0YXRlbWVudFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIlQKEkdldENoZWNrb3V0UmVxdWVzdBIVCgtjaGVja291dF9pZBgBIAEoCUgAEg4KBGNvZGUYAiABKAlIABIRCgdxcl90ZXh0GAMgASgJSABCBAoCYnkihAEKE0dldENoZWNrb3V0UmVzcG9uc2USMAoIY2hlY2tvdXQYASABKAsyHi50aWxsYm9vay5jaGVja291dC52MS5DaGVja291dBIQCghzdG9yZV9pZBgCIAEoCRIVCg1tZXJjaGFudF9uYW1lGAMgASgJEhIKCnN0b3JlX25hbWUYBCABKAkiaQoSUGF5Q2hlY2tvdXRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRITCgtjaGVja291dF9pZBgCIAEoCRIlCgN0aXAYAyABKAsyGC50aWxsYm9vay5tb25leS52MS5Nb25leSJ9ChNQYXlDaGVja291dFJlc3BvbnNlEjAKCGNoZWNrb3V0GAEgASgLMh4udGlsbGJvb2suY2hlY2tvdXQudjEuQ2hlY2tvdXQSNAoLdHJhbnNhY3Rpb24YAiABKAsyHy50aWxsYm9vay53YWxsZXQudjEuVHJhbnNhY3Rpb24iLQoWRGVjbGluZUNoZWNrb3V0UmVxdWVzdBITCgtjaGVja291dF9pZBgBIAEoCSJLChdEZWNsaW5lQ2hlY2tvdXRSZXNwb25zZRIwCghjaGVja291dBgBIAEoCzIeLnRpbGxib29rLmNoZWNrb3V0LnYxLkNoZWNrb3V0IkUKGENyZWF0ZVBheW1lbnRDb2RlUmVxdWVzdBIpCgdtYXhpbXVtGAEgASgLMhgudGlsbGJvb2subW9uZXkudjEuTW9uZXkiYgoZQ3JlYXRlUGF5bWVudENvZGVSZXNwb25zZRIUCgxwYXltZW50X2NvZGUYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMqgSCg1XYWxsZXRTZXJ2aWNlEl0KCUdldFdhbGxldBIkLnRpbGxib29rLndhbGxldC52MS5HZXRXYWxsZXRSZXF1ZXN0GiUudGlsbGJvb2sud2FsbGV0LnYxLkdldFdhbGxldFJlc3BvbnNlIgOQAgEScgoQUmVzb2x2ZVJlY2lwaWVudBIrLnRpbGxib29rLndhbGxldC52MS5SZXNvbHZlUmVjaXBpZW50UmVxdWVzdBosLnRpbGxib29rLndhbGxldC52MS5SZXNvbHZlUmVjaXBpZW50UmVzcG9uc2UiA5ACARJaCghUcmFuc2ZlchIjLnRpbGxib29rLndhbGxldC52MS5UcmFuc2ZlclJlcXVlc3QaJC50aWxsYm9vay53YWxsZXQudjEuVHJhbnNmZXJSZXNwb25zZSIDkAICEmwKDkdldFRyYW5zYWN0aW9uEikudGlsbGJvb2sud2FsbGV0LnYxLkdldFRyYW5zYWN0aW9uUmVxdWVzdBoqLnRpbGxib29rLndhbGxldC52MS5HZXRUcmFuc2FjdGlvblJlc3BvbnNlIgOQAgEScgoQTGlzdFRyYW5zYWN0aW9ucxIrLnRpbGxib29rLndhbGxldC52MS5MaXN0VHJhbnNhY3Rpb25zUmVxdWVzdBosLnRpbGxib29rLndhbGxldC52MS5MaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2UiA5ACARJgCgtXYXRjaFdhbGxldBImLnRpbGxib29rLndhbGxldC52MS5XYXRjaFdhbGxldFJlcXVlc3QaJy50aWxsYm9vay53YWxsZXQudjEuV2F0Y2hXYWxsZXRSZXNwb25zZTABEnUKEVJlZnVuZFRyYW5zYWN0aW9uEiwudGlsbGJvb2sud2FsbGV0LnYxLlJlZnVuZFRyYW5zYWN0aW9uUmVxdWVzdBotLnRpbGxib29rLndhbGxldC52MS5SZWZ1bmRUcmFuc2FjdGlvblJlc3BvbnNlIgOQAgISfgoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSLy50aWxsYm9vay53YWxsZXQudjEuQ3JlYXRlUGF5bWVudFJlcXVlc3RSZXF1ZXN0GjAudGlsbGJvb2sud2FsbGV0LnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0UmVzcG9uc2UiA5ACAhJ1ChFQYXlQYXltZW50UmVxdWVzdBIsLnRpbGxib29rLndhbGxldC52MS5QYXlQYXltZW50UmVxdWVzdFJlcXVlc3QaLS50aWxsYm9vay53YWxsZXQudjEuUGF5UGF5bWVudFJlcXVlc3RSZXNwb25zZSIDkAICEoEBChVEZWNsaW5lUGF5bWVudFJlcXVlc3QSMC50aWxsYm9vay53YWxsZXQudjEuRGVjbGluZVBheW1lbnRSZXF1ZXN0UmVxdWVzdBoxLnRpbGxib29rLndhbGxldC52MS5EZWNsaW5lUGF5bWVudFJlcXVlc3RSZXNwb25zZSIDkAICEn4KFENhbmNlbFBheW1lbnRSZXF1ZXN0Ei8udGlsbGJvb2sud2FsbGV0LnYxLkNhbmNlbFBheW1lbnRSZXF1ZXN0UmVxdWVzdBowLnRpbGxib29rLndhbGxldC52MS5DYW5jZWxQYXltZW50UmVxdWVzdFJlc3BvbnNlIgOQAgISdQoRR2V0UGF5bWVudFJlcXVlc3QSLC50aWxsYm9vay53YWxsZXQudjEuR2V0UGF5bWVudFJlcXVlc3RSZXF1ZXN0Gi0udGlsbGJvb2sud2FsbGV0LnYxLkdldFBheW1lbnRSZXF1ZXN0UmVzcG9uc2UiA5ACARJ7ChNMaXN0UGF5bWVudFJlcXVlc3RzEi4udGlsbGJvb2sud2FsbGV0LnYxLkxpc3RQYXltZW50UmVxdWVzdHNSZXF1ZXN0Gi8udGlsbGJvb2sud2FsbGV0LnYxLkxpc3RQYXltZW50UmVxdWVzdHNSZXNwb25zZSIDkAIBEmMKC0dldENoZWNrb3V0EiYudGlsbGJvb2sud2FsbGV0LnYxLkdldENoZWNrb3V0UmVxdWVzdBonLnRpbGxib29rLndhbGxldC52MS5HZXRDaGVja291dFJlc3BvbnNlIgOQAgESYwoLUGF5Q2hlY2tvdXQSJi50aWxsYm9vay53YWxsZXQudjEuUGF5Q2hlY2tvdXRSZXF1ZXN0GicudGlsbGJvb2sud2FsbGV0LnYxLlBheUNoZWNrb3V0UmVzcG9uc2UiA5ACAhJvCg9EZWNsaW5lQ2hlY2tvdXQSKi50aWxsYm9vay53YWxsZXQudjEuRGVjbGluZUNoZWNrb3V0UmVxdWVzdBorLnRpbGxib29rLndhbGxldC52MS5EZWNsaW5lQ2hlY2tvdXRSZXNwb25zZSIDkAICEnAKEUNyZWF0ZVBheW1lbnRDb2RlEiwudGlsbGJvb2sud2FsbGV0LnYxLkNyZWF0ZVBheW1lbnRDb2RlUmVxdWVzdBotLnRpbGxib29rLndhbGxldC52MS5DcmVhdGVQYXltZW50Q29kZVJlc3BvbnNlEl0KCUxpc3RIb2xkcxIkLnRpbGxib29rLndhbGxldC52MS5MaXN0SG9sZHNSZXF1ZXN0GiUudGlsbGJvb2sud2FsbGV0LnYxLkxpc3RIb2xkc1Jlc3BvbnNlIgOQAgESXQoJR2V0TGltaXRzEiQudGlsbGJvb2sud2FsbGV0LnYxLkdldExpbWl0c1JlcXVlc3QaJS50aWxsYm9vay53YWxsZXQudjEuR2V0TGltaXRzUmVzcG9uc2UiA5ACARJgCgpHZXRSZWNlaXB0EiUudGlsbGJvb2sud2FsbGV0LnYxLkdldFJlY2VpcHRSZXF1ZXN0GiYudGlsbGJvb2sud2FsbGV0LnYxLkdldFJlY2VpcHRSZXNwb25zZSIDkAIBEnEKD0V4cG9ydFN0YXRlbWVudBIqLnRpbGxib29rLndhbGxldC52MS5FeHBvcnRTdGF0ZW1lbnRSZXF1ZXN0GisudGlsbGJvb2sud2FsbGV0LnYxLkV4cG9ydFN0YXRlbWVudFJlc3BvbnNlIgOQAgEwAULUAQoWY29tLnRpbGxib29rLndhbGxldC52MUISV2FsbGV0U2VydmljZVByb3RvUAFaPGdpdGh1Yi5jb20vdGlsbGJvb2svdGlsbGJvb2svZ2VuL3RpbGxib29rL3dhbGxldC92MTt3YWxsZXR2MaICA1RXWKoCElRpbGxib29rLldhbGxldC5WMcoCElRpbGxib29rXFdhbGxldFxWMeICHlRpbGxib29rXFdhbGxldFxWMVxHUEJNZXRhZGF0YeoCFFRpbGxib29rOjpXYWxsZXQ6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tillbook_checkout_v1_checkout, file_tillbook_limit_v1_limit, file_tillbook_money_v1_money, file_tillbook_seal_v1_seal, file_tillbook_statement_v1_statement, file_tillbook_wallet_v1_wallet]);
 
 /**
  * GetWalletRequest is the request of GetWallet.
@@ -1084,6 +1086,250 @@ export const ExportStatementResponseSchema: GenMessage<ExportStatementResponse> 
   messageDesc(file_tillbook_wallet_v1_wallet_service, 33);
 
 /**
+ * GetCheckoutRequest is the request of GetCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.GetCheckoutRequest
+ */
+export type GetCheckoutRequest = Message<"tillbook.wallet.v1.GetCheckoutRequest"> & {
+  /**
+   * What it is found by.
+   *
+   * @generated from oneof tillbook.wallet.v1.GetCheckoutRequest.by
+   */
+  by: {
+    /**
+     * The checkout's id.
+     *
+     * @generated from field: string checkout_id = 1;
+     */
+    value: string;
+    case: "checkoutId";
+  } | {
+    /**
+     * The short code; case, spaces and hyphens don't matter.
+     *
+     * @generated from field: string code = 2;
+     */
+    value: string;
+    case: "code";
+  } | {
+    /**
+     * The text of a scanned QR code.
+     *
+     * @generated from field: string qr_text = 3;
+     */
+    value: string;
+    case: "qrText";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.GetCheckoutRequest.
+ * Use `create(GetCheckoutRequestSchema)` to create a new message.
+ */
+export const GetCheckoutRequestSchema: GenMessage<GetCheckoutRequest> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 34);
+
+/**
+ * GetCheckoutResponse is the response of GetCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.GetCheckoutResponse
+ */
+export type GetCheckoutResponse = Message<"tillbook.wallet.v1.GetCheckoutResponse"> & {
+  /**
+   * The checkout as a customer sees it.
+   *
+   * @generated from field: tillbook.checkout.v1.Checkout checkout = 1;
+   */
+  checkout?: Checkout;
+
+  /**
+   * The store, if a store's own QR text was scanned. It has no amount: ask the
+   * cashier for a checkout.
+   *
+   * @generated from field: string store_id = 2;
+   */
+  storeId: string;
+
+  /**
+   * The name to show: of the merchant and the store.
+   *
+   * @generated from field: string merchant_name = 3;
+   */
+  merchantName: string;
+
+  /**
+   * The store's name.
+   *
+   * @generated from field: string store_name = 4;
+   */
+  storeName: string;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.GetCheckoutResponse.
+ * Use `create(GetCheckoutResponseSchema)` to create a new message.
+ */
+export const GetCheckoutResponseSchema: GenMessage<GetCheckoutResponse> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 35);
+
+/**
+ * PayCheckoutRequest is the request of PayCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.PayCheckoutRequest
+ */
+export type PayCheckoutRequest = Message<"tillbook.wallet.v1.PayCheckoutRequest"> & {
+  /**
+   * Makes retries safe: 1 to 64 visible ASCII characters, chosen by the client
+   * anew for each request and kept for its retries. Unique per user.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The checkout's id.
+   *
+   * @generated from field: string checkout_id = 2;
+   */
+  checkoutId: string;
+
+  /**
+   * A tip on top, of the checkout's asset, zero or more; none if unset. At most the
+   * checkout's amount.
+   *
+   * @generated from field: tillbook.money.v1.Money tip = 3;
+   */
+  tip?: Money;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.PayCheckoutRequest.
+ * Use `create(PayCheckoutRequestSchema)` to create a new message.
+ */
+export const PayCheckoutRequestSchema: GenMessage<PayCheckoutRequest> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 36);
+
+/**
+ * PayCheckoutResponse is the response of PayCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.PayCheckoutResponse
+ */
+export type PayCheckoutResponse = Message<"tillbook.wallet.v1.PayCheckoutResponse"> & {
+  /**
+   * The checkout: SUCCEEDED or AUTHORIZED.
+   *
+   * @generated from field: tillbook.checkout.v1.Checkout checkout = 1;
+   */
+  checkout?: Checkout;
+
+  /**
+   * The payment as the customer sees it; unset if it is only authorized.
+   *
+   * @generated from field: tillbook.wallet.v1.Transaction transaction = 2;
+   */
+  transaction?: Transaction;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.PayCheckoutResponse.
+ * Use `create(PayCheckoutResponseSchema)` to create a new message.
+ */
+export const PayCheckoutResponseSchema: GenMessage<PayCheckoutResponse> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 37);
+
+/**
+ * DeclineCheckoutRequest is the request of DeclineCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.DeclineCheckoutRequest
+ */
+export type DeclineCheckoutRequest = Message<"tillbook.wallet.v1.DeclineCheckoutRequest"> & {
+  /**
+   * The checkout's id.
+   *
+   * @generated from field: string checkout_id = 1;
+   */
+  checkoutId: string;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.DeclineCheckoutRequest.
+ * Use `create(DeclineCheckoutRequestSchema)` to create a new message.
+ */
+export const DeclineCheckoutRequestSchema: GenMessage<DeclineCheckoutRequest> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 38);
+
+/**
+ * DeclineCheckoutResponse is the response of DeclineCheckout.
+ *
+ * @generated from message tillbook.wallet.v1.DeclineCheckoutResponse
+ */
+export type DeclineCheckoutResponse = Message<"tillbook.wallet.v1.DeclineCheckoutResponse"> & {
+  /**
+   * The checkout.
+   *
+   * @generated from field: tillbook.checkout.v1.Checkout checkout = 1;
+   */
+  checkout?: Checkout;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.DeclineCheckoutResponse.
+ * Use `create(DeclineCheckoutResponseSchema)` to create a new message.
+ */
+export const DeclineCheckoutResponseSchema: GenMessage<DeclineCheckoutResponse> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 39);
+
+/**
+ * CreatePaymentCodeRequest is the request of CreatePaymentCode.
+ *
+ * @generated from message tillbook.wallet.v1.CreatePaymentCodeRequest
+ */
+export type CreatePaymentCodeRequest = Message<"tillbook.wallet.v1.CreatePaymentCodeRequest"> & {
+  /**
+   * The most that may be charged, tip included, greater than zero.
+   *
+   * @generated from field: tillbook.money.v1.Money maximum = 1;
+   */
+  maximum?: Money;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.CreatePaymentCodeRequest.
+ * Use `create(CreatePaymentCodeRequestSchema)` to create a new message.
+ */
+export const CreatePaymentCodeRequestSchema: GenMessage<CreatePaymentCodeRequest> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 40);
+
+/**
+ * CreatePaymentCodeResponse is the response of CreatePaymentCode.
+ *
+ * @generated from message tillbook.wallet.v1.CreatePaymentCodeResponse
+ */
+export type CreatePaymentCodeResponse = Message<"tillbook.wallet.v1.CreatePaymentCodeResponse"> & {
+  /**
+   * The code, to be shown as a QR code.
+   *
+   * @generated from field: string payment_code = 1;
+   */
+  paymentCode: string;
+
+  /**
+   * Until when it works.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp;
+};
+
+/**
+ * Describes the message tillbook.wallet.v1.CreatePaymentCodeResponse.
+ * Use `create(CreatePaymentCodeResponseSchema)` to create a new message.
+ */
+export const CreatePaymentCodeResponseSchema: GenMessage<CreatePaymentCodeResponse> = /*@__PURE__*/
+  messageDesc(file_tillbook_wallet_v1_wallet_service, 41);
+
+/**
  * WalletService lets a signed-in user see and move their money.
  *
  * @generated from service tillbook.wallet.v1.WalletService
@@ -1267,6 +1513,60 @@ export const WalletService: GenService<{
     methodKind: "unary";
     input: typeof ListPaymentRequestsRequestSchema;
     output: typeof ListPaymentRequestsResponseSchema;
+  },
+  /**
+   * GetCheckout finds a sale by its id, its code or the QR text that was scanned, so
+   * that a customer sees what they are about to pay. Rate-limited. A store's own QR
+   * text finds the store: then the response has no checkout.
+   *
+   * Fails with NOT_FOUND, QR_TEXT_INVALID or RATE_LIMITED.
+   *
+   * @generated from rpc tillbook.wallet.v1.WalletService.GetCheckout
+   */
+  getCheckout: {
+    methodKind: "unary";
+    input: typeof GetCheckoutRequestSchema;
+    output: typeof GetCheckoutResponseSchema;
+  },
+  /**
+   * PayCheckout pays a sale, or authorizes it if its capture is MANUAL. A checkout is
+   * paid, declined, canceled or expired once, whatever happens at the same time.
+   *
+   * Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
+   * SELF_TRANSFER and as Transfer does.
+   *
+   * @generated from rpc tillbook.wallet.v1.WalletService.PayCheckout
+   */
+  payCheckout: {
+    methodKind: "unary";
+    input: typeof PayCheckoutRequestSchema;
+    output: typeof PayCheckoutResponseSchema;
+  },
+  /**
+   * DeclineCheckout refuses to pay a sale. Declining again answers as the first time.
+   *
+   * Fails with NOT_FOUND, CHECKOUT_CLOSED or CHECKOUT_EXPIRED.
+   *
+   * @generated from rpc tillbook.wallet.v1.WalletService.DeclineCheckout
+   */
+  declineCheckout: {
+    methodKind: "unary";
+    input: typeof DeclineCheckoutRequestSchema;
+    output: typeof DeclineCheckoutResponseSchema;
+  },
+  /**
+   * CreatePaymentCode returns a code for a terminal to scan, which pays one checkout
+   * once, within 60 seconds and up to an amount. A new code replaces the last one.
+   *
+   * Fails with ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
+   * AMOUNT_OUT_OF_RANGE or RATE_LIMITED.
+   *
+   * @generated from rpc tillbook.wallet.v1.WalletService.CreatePaymentCode
+   */
+  createPaymentCode: {
+    methodKind: "unary";
+    input: typeof CreatePaymentCodeRequestSchema;
+    output: typeof CreatePaymentCodeResponseSchema;
   },
   /**
    * ListHolds lists the holds on the user's money, newest first.
