@@ -13,6 +13,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	auditservice "github.com/tillbook/tillbook/server/audit"
@@ -22,6 +23,7 @@ import (
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
+	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/user"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
@@ -51,7 +53,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
@@ -103,14 +105,15 @@ func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store
 
 // nouns are the services, one a noun. They don't know each other.
 type nouns struct {
-	auth    *auth.Service
-	wallet  *wallet.Service
-	ledger  *ledgerservice.Service
-	audit   *auditservice.Service
-	limit   *limit.Service
-	user    *user.Service
-	seal    *sealservice.Service
-	sandbox *sandbox.Service // nil unless in sandbox mode
+	auth     *auth.Service
+	wallet   *wallet.Service
+	ledger   *ledgerservice.Service
+	audit    *auditservice.Service
+	limit    *limit.Service
+	user     *user.Service
+	seal     *sealservice.Service
+	terminal *terminal.Service
+	sandbox  *sandbox.Service // nil unless in sandbox mode
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
@@ -139,6 +142,10 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
+	n.terminal = terminal.New(terminal.Deps{
+		Store: db, Limiter: limiter, Secret: s.cfg.Secret, Draining: s.draining, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+	})
+	s.background(n.terminal.Run)
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
@@ -164,6 +171,7 @@ func (n *nouns) register(calls *connect.Server) {
 	sealv1connect.RegisterSealServiceHandler(calls, n.seal)
 	limitv1connect.RegisterLimitServiceHandler(calls, n.limit)
 	userv1connect.RegisterUserServiceHandler(calls, n.user)
+	terminalv1connect.RegisterTerminalServiceHandler(calls, n.terminal)
 	if n.sandbox != nil {
 		sandboxv1connect.RegisterSandboxServiceHandler(calls, n.sandbox)
 	}

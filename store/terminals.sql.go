@@ -246,7 +246,8 @@ func (q *Queries) InsertTerminal(ctx context.Context, arg InsertTerminalParams) 
 }
 
 const listConfigurations = `-- name: ListConfigurations :many
-SELECT t.id, t.revision, (t.locked OR t.key_shared)::bool AS locked, t.store_id, m.name AS merchant_name, m.time_zone,
+SELECT t.id, t.epoch, t.key_shared, (t.revoke_time IS NOT NULL)::bool AS revoked, (t.public_key IS NOT NULL)::bool AS active,
+       t.revision, (t.locked OR t.key_shared)::bool AS locked, t.store_id, m.name AS merchant_name, m.time_zone,
        m.country, m.category_code, s.name AS store_name, s.city
   FROM terminals AS t
   JOIN merchants AS m ON m.id = t.merchant_id
@@ -256,6 +257,10 @@ SELECT t.id, t.revision, (t.locked OR t.key_shared)::bool AS locked, t.store_id,
 
 type ListConfigurationsRow struct {
 	ID           uuid.UUID
+	Epoch        int64
+	KeyShared    bool
+	Revoked      bool
+	Active       bool
 	Revision     int64
 	Locked       bool
 	StoreID      uuid.UUID
@@ -267,7 +272,7 @@ type ListConfigurationsRow struct {
 	City         string
 }
 
-// ListConfigurations tells what terminals need to know to sell.
+// ListConfigurations tells what terminals need to know to sell, and how they stand.
 func (q *Queries) ListConfigurations(ctx context.Context, ids []uuid.UUID) ([]ListConfigurationsRow, error) {
 	rows, err := q.db.Query(ctx, listConfigurations, ids)
 	if err != nil {
@@ -279,6 +284,10 @@ func (q *Queries) ListConfigurations(ctx context.Context, ids []uuid.UUID) ([]Li
 		var i ListConfigurationsRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Epoch,
+			&i.KeyShared,
+			&i.Revoked,
+			&i.Active,
 			&i.Revision,
 			&i.Locked,
 			&i.StoreID,
@@ -476,7 +485,7 @@ func (q *Queries) ListTerminals(ctx context.Context, arg ListTerminalsParams) ([
 }
 
 const lockTerminal = `-- name: LockTerminal :one
-SELECT id, (public_key IS NOT NULL)::bool AS active, locked, key_shared, revoke_time
+SELECT id, epoch, (public_key IS NOT NULL)::bool AS active, locked, key_shared, revoke_time
   FROM terminals
  WHERE id = $1 AND merchant_id = $2
    FOR NO KEY UPDATE
@@ -489,6 +498,7 @@ type LockTerminalParams struct {
 
 type LockTerminalRow struct {
 	ID         uuid.UUID
+	Epoch      int64
 	Active     bool
 	Locked     bool
 	KeyShared  bool
@@ -501,6 +511,7 @@ func (q *Queries) LockTerminal(ctx context.Context, arg LockTerminalParams) (Loc
 	var i LockTerminalRow
 	err := row.Scan(
 		&i.ID,
+		&i.Epoch,
 		&i.Active,
 		&i.Locked,
 		&i.KeyShared,
@@ -510,7 +521,7 @@ func (q *Queries) LockTerminal(ctx context.Context, arg LockTerminalParams) (Loc
 }
 
 const lockTerminalByCode = `-- name: LockTerminalByCode :one
-SELECT id, activation_hash, public_key, activation_tries, revoke_time,
+SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
  WHERE activation_hash = $1
@@ -519,6 +530,7 @@ SELECT id, activation_hash, public_key, activation_tries, revoke_time,
 
 type LockTerminalByCodeRow struct {
 	ID              uuid.UUID
+	MerchantID      uuid.UUID
 	ActivationHash  []byte
 	PublicKey       []byte
 	ActivationTries int16
@@ -532,6 +544,7 @@ func (q *Queries) LockTerminalByCode(ctx context.Context, hash []byte) (LockTerm
 	var i LockTerminalByCodeRow
 	err := row.Scan(
 		&i.ID,
+		&i.MerchantID,
 		&i.ActivationHash,
 		&i.PublicKey,
 		&i.ActivationTries,
@@ -607,16 +620,14 @@ func (q *Queries) SetActivationCode(ctx context.Context, arg SetActivationCodePa
 	return column_1, err
 }
 
-const setKeyShared = `-- name: SetKeyShared :one
-UPDATE terminals SET key_shared = true, revision = revision + 1 WHERE id = $1 RETURNING merchant_id
+const setKeyShared = `-- name: SetKeyShared :exec
+UPDATE terminals SET key_shared = true, revision = revision + 1 WHERE id = $1
 `
 
 // SetKeyShared notes that two devices use a terminal's key.
-func (q *Queries) SetKeyShared(ctx context.Context, id uuid.UUID) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, setKeyShared, id)
-	var merchant_id uuid.UUID
-	err := row.Scan(&merchant_id)
-	return merchant_id, err
+func (q *Queries) SetKeyShared(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, setKeyShared, id)
+	return err
 }
 
 const setTerminalEpoch = `-- name: SetTerminalEpoch :exec

@@ -97,6 +97,21 @@ func withCall(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }
 
+type abandonKey struct{}
+
+// WithAbandon returns a context of a stream whose handler may return while another
+// goroutine of its is sending: the transport then ends that Send with an error.
+func WithAbandon(ctx context.Context) context.Context {
+	return context.WithValue(ctx, abandonKey{}, true)
+}
+
+// MayAbandon says whether a handler may return while another goroutine of its is
+// sending. Where it may not, it has to wait for the client to read or to leave.
+func MayAbandon(ctx context.Context) bool {
+	may, _ := ctx.Value(abandonKey{}).(bool)
+	return may
+}
+
 // PrincipalFrom returns who makes the call; anonymous if nobody said.
 func PrincipalFrom(ctx context.Context) Principal {
 	if c := callFrom(ctx); c != nil {

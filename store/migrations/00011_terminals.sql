@@ -61,7 +61,9 @@ SELECT t.*, p.connected, p.battery_percent, p.charging, p.network, p.signal_perc
             WHEN NOT n.online THEN 4
             WHEN n.attention <> 0 THEN 3
             ELSE 2 END::int AS state,
-       (CASE WHEN t.revoke_time IS NOT NULL THEN 0 ELSE n.attention END)::int AS attention
+       (CASE WHEN t.revoke_time IS NOT NULL OR t.public_key IS NULL THEN 0
+             WHEN NOT n.online AND n.attention > 2 THEN 0
+             ELSE n.attention END)::int AS attention
   FROM terminals AS t
   LEFT JOIN terminal_presence AS p ON p.terminal_id = t.id
  CROSS JOIN LATERAL (

@@ -13,7 +13,7 @@ SELECT id, fingerprint, (public_key IS NOT NULL)::bool AS active FROM terminals 
 
 -- LockTerminal holds a terminal of a merchant's until the transaction ends.
 -- name: LockTerminal :one
-SELECT id, (public_key IS NOT NULL)::bool AS active, locked, key_shared, revoke_time
+SELECT id, epoch, (public_key IS NOT NULL)::bool AS active, locked, key_shared, revoke_time
   FROM terminals
  WHERE id = @id AND merchant_id = @merchant_id
    FOR NO KEY UPDATE;
@@ -29,7 +29,7 @@ RETURNING coalesce(activation_expire_time, clock_timestamp())::timestamptz;
 
 -- LockTerminalByCode holds the terminal that an activation code stands for.
 -- name: LockTerminalByCode :one
-SELECT id, activation_hash, public_key, activation_tries, revoke_time,
+SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
  WHERE activation_hash = @hash
@@ -52,8 +52,8 @@ UPDATE terminals
  WHERE id = @id;
 
 -- SetKeyShared notes that two devices use a terminal's key.
--- name: SetKeyShared :one
-UPDATE terminals SET key_shared = true, revision = revision + 1 WHERE id = @id RETURNING merchant_id;
+-- name: SetKeyShared :exec
+UPDATE terminals SET key_shared = true, revision = revision + 1 WHERE id = @id;
 
 -- RevokeTerminal gives a terminal up.
 -- name: RevokeTerminal :exec
@@ -164,9 +164,10 @@ SELECT * FROM terminal_states AS t
  ORDER BY t.id DESC
  LIMIT @max_rows;
 
--- ListConfigurations tells what terminals need to know to sell.
+-- ListConfigurations tells what terminals need to know to sell, and how they stand.
 -- name: ListConfigurations :many
-SELECT t.id, t.revision, (t.locked OR t.key_shared)::bool AS locked, t.store_id, m.name AS merchant_name, m.time_zone,
+SELECT t.id, t.epoch, t.key_shared, (t.revoke_time IS NOT NULL)::bool AS revoked, (t.public_key IS NOT NULL)::bool AS active,
+       t.revision, (t.locked OR t.key_shared)::bool AS locked, t.store_id, m.name AS merchant_name, m.time_zone,
        m.country, m.category_code, s.name AS store_name, s.city
   FROM terminals AS t
   JOIN merchants AS m ON m.id = t.merchant_id
