@@ -18,6 +18,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	auditservice "github.com/tillbook/tillbook/server/audit"
 	"github.com/tillbook/tillbook/server/auth"
+	"github.com/tillbook/tillbook/server/checkout"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/rate"
@@ -114,6 +115,8 @@ type nouns struct {
 	seal     *sealservice.Service
 	terminal *terminal.Service
 	sandbox  *sandbox.Service // nil unless in sandbox mode
+
+	checkouts *checkout.Desk // what merchants, terminals and wallets share
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
@@ -131,7 +134,13 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
-	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Log: log, Limiter: limiter, Logger: s.cfg.Logger})
+	n.checkouts = checkout.New(checkout.Deps{
+		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+	})
+	s.background(n.checkouts.Run)
+	n.wallet = wallet.New(wallet.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
@@ -143,7 +152,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, Draining: s.draining, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	// A verification may take longer than a stopping server waits.

@@ -47,6 +47,49 @@ type Challenge struct {
 	UseTime    *time.Time
 }
 
+type CheckoutState struct {
+	ID              uuid.UUID
+	MerchantID      uuid.UUID
+	StoreID         uuid.UUID
+	TerminalID      *uuid.UUID
+	CreatedBy       *uuid.UUID
+	Code            string
+	AssetID         int16
+	Amount          string
+	Reference       string
+	Items           []byte
+	TipAllowed      bool
+	TipPercentages  []int16
+	Capture         int16
+	FeeBasisPoints  int32
+	FeeFixed        string
+	CreateTime      time.Time
+	ExpireTime      time.Time
+	DispatchTime    *time.Time
+	AcknowledgeTime *time.Time
+	DueTime         *time.Time
+	Outcome         *int16
+	ResolveTime     *time.Time
+	PaymentID       *uuid.UUID
+	HoldAccount     *int64
+	// What the customer authorized; 0 if nothing.
+	Held          string
+	HoldCloseTime *time.Time
+	CaptureID     *uuid.UUID
+	State         int32
+	// What the customer paid, tip included; 0 before.
+	Paid string
+	// The code of the account that paid or has it held.
+	Payer        string
+	MerchantName string
+	OwnerID      uuid.UUID
+	Country      string
+	CategoryCode string
+	StoreName    string
+	City         string
+	Expiry       int32
+}
+
 type Operator struct {
 	ID         uuid.UUID
 	Name       string

@@ -70,6 +70,7 @@ func (s *Service) forget(ctx context.Context, q *store.Queries, user store.LockU
 		func() error { return q.DeleteMessagesOfPhone(ctx, user.PhoneNumber) },
 		func() error { return q.ErasePaymentRequestNotes(ctx, user.ID) },
 		func() error { return q.EraseHoldReferences(ctx, accounts) },
+		func() error { return q.DeletePaymentCode(ctx, user.ID) },
 		func() error { return q.DeleteUser(ctx, user.ID) },
 	}
 	for _, step := range steps {
