@@ -10,6 +10,7 @@ import (
 
 	"github.com/tillbook/tillbook/server/auth"
 	"github.com/tillbook/tillbook/server/secret"
+	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -44,6 +45,10 @@ type Config struct {
 
 	// Auth tunes how people sign in. Default: the auth service's own defaults.
 	Auth auth.Config
+
+	// Terminal tunes the sessions of terminals. Default: the terminal service's own
+	// defaults.
+	Terminal terminal.Config
 
 	// Sandbox registers SandboxService, which hands out money and shows the SMS
 	// messages that were "sent". Refused unless every address is a loopback one.

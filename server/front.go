@@ -16,6 +16,7 @@ import (
 type front struct {
 	telemetry *telemetry
 	auth      rpc.Authenticator
+	terminals rpc.TerminalAuthenticator
 	// ping says whether the database answers.
 	ping func(context.Context) error
 	// record writes audit records.
@@ -38,7 +39,7 @@ func (s *Server) mount(f front) error {
 	if err != nil {
 		return err
 	}
-	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, rules, f.record, s.draining)...)
+	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, f.terminals, rules, f.record, s.draining)...)
 	calls.SetUnknownHandler(rpc.UnknownProcedure)
 	f.register(calls)
 	ready := &readiness{unready: s.unready, ping: f.ping}

@@ -134,7 +134,7 @@ func (d *grpcDoor) serveUnknown(_ any, stream grpc.ServerStream) error {
 func (d *grpcDoor) serve(spec connect.Spec, stream grpc.ServerStream) error {
 	ctx := stream.Context()
 	s := &grpcStream{grpcCall: newGRPCCall(ctx, spec), stream: stream}
-	err := d.calls.Call(ctx, spec.Procedure, &s.info, s)
+	err := d.calls.Call(rpc.WithAbandon(ctx), spec.Procedure, &s.info, s)
 	s.finish(ctx)
 	if err != nil {
 		return statusError(err)

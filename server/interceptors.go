@@ -11,7 +11,7 @@ import (
 
 // interceptors is what every call goes through before its handler, from the
 // outside in, whichever door it came by.
-func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, rules protovalidate.Validator, record rpc.RecordFunc, draining context.Context) []connect.ServerInterceptor {
+func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, terminals rpc.TerminalAuthenticator, rules protovalidate.Validator, record rpc.RecordFunc, draining context.Context) []connect.ServerInterceptor {
 	list := []connect.ServerInterceptor{
 		// Its id, its policy, and where it comes from.
 		rpc.Begin(rpc.Policies, cfg.TrustedProxies),
@@ -36,7 +36,7 @@ func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, rules pro
 		}),
 		// Who calls, and whether they may. The request isn't read before this. What
 		// operators call is recorded here, before it is served.
-		rpc.Authorize(auth, cfg.Sandbox, record),
+		rpc.Authorize(auth, terminals, cfg.Sandbox, record),
 		// The rules beside the fields of the request.
 		rpc.Validate(rules),
 	)

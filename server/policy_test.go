@@ -123,7 +123,7 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return interceptors(&h.server.cfg, seen, h.auth, rules, func(context.Context, ...audit.Record) error { return nil }, h.server.draining)
+	return interceptors(&h.server.cfg, seen, h.auth, nil, rules, func(context.Context, ...audit.Record) error { return nil }, h.server.draining)
 }
 
 // TestTheSandboxIsDeniedWithoutItsMode: the service isn't registered then, and

@@ -14,6 +14,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	auditservice "github.com/tillbook/tillbook/server/audit"
@@ -25,6 +26,7 @@ import (
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
+	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/user"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
@@ -54,7 +56,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
@@ -114,6 +116,7 @@ type nouns struct {
 	limit    *limit.Service
 	user     *user.Service
 	seal     *sealservice.Service
+	terminal *terminal.Service
 	sandbox  *sandbox.Service // nil unless in sandbox mode
 
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
@@ -146,11 +149,7 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
-	n.merchant = merchant.New(merchant.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, Logger: s.cfg.Logger,
-	})
-	s.background(n.merchant.Run)
-	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
+	s.openShops(n, db, books, limiter)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
@@ -162,6 +161,20 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 		n.sandbox = sandbox.New(sandbox.Deps{Store: db, Ledger: books, View: n.wallet.View})
 	}
 	return n, nil
+}
+
+// openShops opens what sells, from the terminals up.
+func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+	n.terminal = terminal.New(terminal.Deps{
+		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+	})
+	s.background(n.terminal.Run)
+	n.merchant = merchant.New(merchant.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+	})
+	s.background(n.merchant.Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also
@@ -182,6 +195,7 @@ func (n *nouns) register(calls *connect.Server) {
 	sealv1connect.RegisterSealServiceHandler(calls, n.seal)
 	limitv1connect.RegisterLimitServiceHandler(calls, n.limit)
 	userv1connect.RegisterUserServiceHandler(calls, n.user)
+	terminalv1connect.RegisterTerminalServiceHandler(calls, n.terminal)
 	if n.sandbox != nil {
 		sandboxv1connect.RegisterSandboxServiceHandler(calls, n.sandbox)
 	}

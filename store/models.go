@@ -195,6 +195,37 @@ type Shift struct {
 	CloseTime   *time.Time
 }
 
+type TerminalState struct {
+	ID                   uuid.UUID
+	MerchantID           uuid.UUID
+	StoreID              uuid.UUID
+	Name                 string
+	KeyHash              uuid.UUID
+	Fingerprint          []byte
+	CreateTime           time.Time
+	PublicKey            []byte
+	Device               []byte
+	Epoch                int64
+	BaseEpoch            int64
+	Revision             int64
+	Locked               bool
+	KeyShared            bool
+	ActivationHash       []byte
+	ActivationExpireTime *time.Time
+	ActivationTries      int16
+	ActivateTime         *time.Time
+	RevokeTime           *time.Time
+	Connected            *bool
+	BatteryPercent       *int16
+	Charging             *bool
+	Network              *string
+	SignalPercent        *int16
+	Version              *string
+	LastSeenTime         *time.Time
+	State                int32
+	Attention            int32
+}
+
 type User struct {
 	ID uuid.UUID
 	// E.164, such as +628123456789.

@@ -121,7 +121,7 @@ func (w *world) client(t testing.TB, service *auth.Service, record rpc.RecordFun
 		t.Fatal(err)
 	}
 	server := connect.NewServer(rpc.Begin(rpc.Policies, nil), fromTestIP, rpc.Translate(),
-		rpc.Authorize(service, false, record), rpc.Validate(rules))
+		rpc.Authorize(service, nil, false, record), rpc.Validate(rules))
 	authv1connect.RegisterAuthServiceHandler(server, service)
 	return authv1connect.NewAuthServiceClient(connect.NewClient(connectinprocess.New(server)))
 }

@@ -25,11 +25,14 @@ const recheckEvery = 10 * time.Second
 //
 // Every call of an operator is recorded before it is served or denied, so that
 // nothing is done without a record. If it can't be recorded it is refused.
-func Authorize(auth Authenticator, sandbox bool, record RecordFunc) connect.ServerInterceptor {
-	return authorize(auth, sandbox, record, recheckEvery)
+//
+// Terminals prove who they are with an assertion, which opens nothing but what is
+// theirs. Their streams are looked at again by the terminal's id.
+func Authorize(auth Authenticator, terminals TerminalAuthenticator, sandbox bool, record RecordFunc) connect.ServerInterceptor {
+	return authorize(auth, terminals, sandbox, record, recheckEvery)
 }
 
-func authorize(auth Authenticator, sandbox bool, record RecordFunc, recheck time.Duration) connect.ServerInterceptor {
+func authorize(auth Authenticator, terminals TerminalAuthenticator, sandbox bool, record RecordFunc, recheck time.Duration) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			c := callFrom(ctx)
@@ -46,13 +49,15 @@ func authorize(auth Authenticator, sandbox bool, record RecordFunc, recheck time
 				want = KindUser
 			case Operator:
 				want = KindOperator
+			case Terminal:
+				return serveTerminal(ctx, terminals, recheck, spec, func(ctx context.Context) error { return next(ctx, spec, stream) })
 			default:
 				if spec.Schema == nil { // nobody registered it
 					return errUnknownProcedure
 				}
 				return errDenied
 			}
-			token, err := bearer(ctx)
+			token, err := credentials(ctx, bearerScheme, errNoCredentials)
 			if err != nil {
 				return err
 			}
@@ -113,20 +118,45 @@ func whileAdmitted(ctx context.Context, every time.Duration, admit, serve func(c
 	return err
 }
 
-// bearer takes the token out of the Authorization header.
-func bearer(ctx context.Context) (string, error) {
-	const scheme = "bearer "
+// serveTerminal serves one call of a terminal.
+func serveTerminal(ctx context.Context, terminals TerminalAuthenticator, recheck time.Duration, spec connect.Spec, serve func(context.Context) error) error {
+	assertion, err := credentials(ctx, terminalScheme, errNoAssertion)
+	if err != nil {
+		return err
+	}
+	c := callFrom(ctx)
+	if c.principal, err = terminals.AuthenticateTerminal(ctx, assertion); err != nil {
+		return err
+	}
+	if spec.StreamType == connect.StreamTypeUnary {
+		return serve(ctx)
+	}
+	terminal := c.principal.Terminal
+	return whileAdmitted(ctx, recheck,
+		func(ctx context.Context) error { return terminals.ReadmitTerminal(ctx, terminal) }, serve)
+}
+
+// The schemes of the Authorization header.
+const (
+	bearerScheme   = "bearer "
+	terminalScheme = "terminal "
+)
+
+// credentials takes what stands behind a scheme out of the Authorization header.
+// What people and operators hold and what terminals sign never stand for each
+// other.
+func credentials(ctx context.Context, scheme string, missing *Error) (string, error) {
 	info, ok := connect.CallInfoForServerContext(ctx)
 	if !ok {
-		return "", errNoCredentials
+		return "", missing
 	}
 	header := info.RequestHeader().Get("Authorization")
 	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
-		return "", errNoCredentials
+		return "", missing
 	}
 	token := strings.TrimSpace(header[len(scheme):])
 	if token == "" {
-		return "", errNoCredentials
+		return "", missing
 	}
 	return token, nil
 }
@@ -140,6 +170,8 @@ func UnknownProcedure(context.Context, connect.Spec, connect.ServerStream) error
 var (
 	errNoCredentials = NewError(errorv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED,
 		"Send an access token in the header \"Authorization: Bearer …\".")
+	errNoAssertion = NewError(errorv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED,
+		"Send an assertion of a terminal in the header \"Authorization: Terminal …\".")
 	errDenied = NewError(errorv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED,
 		"You may not call this procedure.")
 	errUnknownProcedure = NewError(errorv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED,

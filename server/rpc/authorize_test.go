@@ -99,7 +99,7 @@ func TestAStreamThatEndedIsNotLookedAtAgain(t *testing.T) {
 // millisecond.
 func watchAs(t *testing.T, auth Authenticator, handle func(context.Context) error) error {
 	t.Helper()
-	calls := connect.NewServer(Begin(Policies, nil), authorize(auth, false, nil, time.Millisecond))
+	calls := connect.NewServer(Begin(Policies, nil), authorize(auth, nil, false, nil, time.Millisecond))
 	const procedure = walletv1connect.WalletServiceWatchWalletProcedure
 	calls.Register(connect.Method{
 		Spec: connect.Spec{Procedure: procedure, StreamType: connect.StreamTypeServer, Schema: struct{}{}},

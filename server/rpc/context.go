@@ -58,6 +58,18 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, bearer string) (Principal, error)
 }
 
+// TerminalAuthenticator finds out which terminal made an assertion, each of which
+// is good for one call. Like an Authenticator it runs before the request is read.
+//
+// It fails with ASSERTION_INVALID, ASSERTION_REPLAYED, CLOCK_SKEWED or
+// TERMINAL_REVOKED, and with another error when it can't tell.
+type TerminalAuthenticator interface {
+	AuthenticateTerminal(ctx context.Context, assertion string) (Principal, error)
+	// ReadmitTerminal says whether a terminal that was let in may stay: a stream
+	// outlasts its assertion, and can't use it twice. It costs no I/O.
+	ReadmitTerminal(ctx context.Context, terminal uuid.UUID) error
+}
+
 // call is what the server knows about one call. The interceptors fill it in as
 // they go, and all of it travels under one context key, since every key costs
 // every look-up. Only the goroutine that serves the call writes to it.
@@ -83,6 +95,21 @@ func callFrom(ctx context.Context) *call {
 
 func withCall(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
+}
+
+type abandonKey struct{}
+
+// WithAbandon returns a context of a stream whose handler may return while another
+// goroutine of its is sending: the transport then ends that Send with an error.
+func WithAbandon(ctx context.Context) context.Context {
+	return context.WithValue(ctx, abandonKey{}, true)
+}
+
+// MayAbandon says whether a handler may return while another goroutine of its is
+// sending. Where it may not, it has to wait for the client to read or to leave.
+func MayAbandon(ctx context.Context) bool {
+	may, _ := ctx.Value(abandonKey{}).(bool)
+	return may
 }
 
 // PrincipalFrom returns who makes the call; anonymous if nobody said.

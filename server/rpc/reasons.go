@@ -86,6 +86,18 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_CODE_EXPIRED:          connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_TOO_MANY_ATTEMPTS:     connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_REFRESH_TOKEN_INVALID: connect.CodeUnauthenticated,
+
+	errorv1.ErrorReason_ERROR_REASON_TERMINAL_UNAVAILABLE:    connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_TERMINAL_LOCKED:         connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_TERMINAL_REVOKED:        connect.CodeUnauthenticated,
+	errorv1.ErrorReason_ERROR_REASON_TERMINAL_KEY_SHARED:     connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_ACTIVATION_CODE_INVALID: connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_PUBLIC_KEY_INVALID:      connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_ASSERTION_INVALID:       connect.CodeUnauthenticated,
+	errorv1.ErrorReason_ERROR_REASON_ASSERTION_REPLAYED:      connect.CodeUnauthenticated,
+	errorv1.ErrorReason_ERROR_REASON_CLOCK_SKEWED:            connect.CodeUnauthenticated,
+	errorv1.ErrorReason_ERROR_REASON_SESSION_FENCED:          connect.CodeAborted,
+	errorv1.ErrorReason_ERROR_REASON_NOT_READING:             connect.CodeAborted,
 }
 
 // CodeOf returns the Connect code of a reason, and INTERNAL for one that is not

@@ -31,7 +31,7 @@ func newDesk(t *testing.T, caller Principal) *desk {
 	t.Helper()
 	d := &desk{caller: caller}
 	auth := authenticate(func(context.Context, string) (Principal, error) { return d.caller, nil })
-	d.server = connect.NewServer(Begin(Policies, nil), Authorize(auth, true, d.record))
+	d.server = connect.NewServer(Begin(Policies, nil), Authorize(auth, nil, true, d.record))
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			for j := range file.Services().Get(i).Methods().Len() {

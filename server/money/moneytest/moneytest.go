@@ -220,7 +220,7 @@ func interceptors(t testing.TB, draining context.Context, s *store.Store) []conn
 		rpc.Begin(rpc.Policies, nil),
 		rpc.Translate(),
 		rpc.Bound(limits),
-		rpc.Authorize(authenticator{}, true, s.Queries().Record),
+		rpc.Authorize(authenticator{}, nil, true, s.Queries().Record),
 		rpc.Validate(validator),
 	}
 }

@@ -1,0 +1,78 @@
+package terminal
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/server/checkout"
+)
+
+// marks collects which checkouts were sent to their terminals and which of them the
+// terminals took, and notes both: what gathers while one note is under way is the
+// next.
+type marks struct {
+	desk *checkout.Desk
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	sent  []uuid.UUID
+	taken []uuid.UUID
+	woken chan struct{}
+}
+
+func newMarks(d Deps) *marks {
+	return &marks{desk: d.Desk, log: d.Logger, woken: make(chan struct{}, 1)}
+}
+
+func (m *marks) dispatched(checkout uuid.UUID) { m.add(&m.sent, checkout) }
+
+func (m *marks) acknowledged(checkouts []uuid.UUID) { m.add(&m.taken, checkouts...) }
+
+func (m *marks) add(to *[]uuid.UUID, checkouts ...uuid.UUID) {
+	if len(checkouts) == 0 {
+		return
+	}
+	m.mu.Lock()
+	*to = append(*to, checkouts...)
+	m.mu.Unlock()
+	select {
+	case m.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run notes until ctx ends, and once more then.
+func (m *marks) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-m.woken:
+		case <-ctx.Done():
+		}
+		m.write(ctx)
+	}
+}
+
+// write notes what there is. A note that fails is left out: a checkout that goes on
+// to be paid doesn't need it, and one that expires was then never known to be
+// delivered.
+func (m *marks) write(ctx context.Context) {
+	m.mu.Lock()
+	sent, taken := m.sent, m.taken
+	m.sent, m.taken = nil, nil
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if len(sent) > 0 {
+		if err := m.desk.MarkDispatched(ctx, sent); err != nil {
+			m.log.Warn("that checkouts were sent can't be noted", "error", err)
+		}
+	}
+	if len(taken) > 0 {
+		if err := m.desk.MarkAcknowledged(ctx, taken); err != nil {
+			m.log.Warn("that checkouts were taken can't be noted", "error", err)
+		}
+	}
+}

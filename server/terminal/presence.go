@@ -1,0 +1,136 @@
+package terminal
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
+	"github.com/tillbook/tillbook/store"
+)
+
+const (
+	// writeTimeout bounds one write of presence, also the last one.
+	writeTimeout = 10 * time.Second
+	// unknownBattery stands for a device that didn't say how it is.
+	unknownBattery = -1
+)
+
+// seen is what is known of a terminal since the last write.
+type seen struct {
+	epoch, confirmed int64
+	acked            uint64
+	connected, slow  bool
+	health           *terminalv1.Health // nil if it didn't say
+	at               time.Time
+}
+
+// presence collects what terminals say and writes it now and then, all of it in one
+// statement, whatever their number.
+type presence struct {
+	store *store.Store
+	every time.Duration
+	log   *slog.Logger
+
+	mu   sync.Mutex
+	news map[uuid.UUID]seen
+}
+
+func newPresence(d Deps) *presence {
+	return &presence{store: d.Store, every: d.Config.Flush, log: d.Logger, news: make(map[uuid.UUID]seen)}
+}
+
+// note takes down what a session knows.
+func (p *presence) note(terminal uuid.UUID, s seen) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before, ok := p.news[terminal]; ok {
+		s = merged(before, s)
+	}
+	p.news[terminal] = s
+}
+
+// merged is what two notes say together: of two sessions the newer one counts, and
+// nothing that was acknowledged is forgotten.
+func merged(before, s seen) seen {
+	if before.epoch > s.epoch {
+		before, s = s, before
+	}
+	s.confirmed = max(s.confirmed, before.confirmed)
+	s.acked = max(s.acked, before.acked)
+	if s.health == nil {
+		s.health = before.health
+	}
+	if before.at.After(s.at) {
+		s.at = before.at
+	}
+	return s
+}
+
+// run writes until ctx ends, and once more then.
+func (p *presence) run(ctx context.Context) {
+	timer := time.NewTicker(p.every)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		if err := p.write(writeCtx); err != nil {
+			p.log.Warn("what terminals say can't be written", "error", err)
+		}
+		cancel()
+	}
+}
+
+// write writes what there is; after an error it is kept for the next time.
+func (p *presence) write(ctx context.Context) error {
+	p.mu.Lock()
+	news := p.news
+	p.news = make(map[uuid.UUID]seen)
+	p.mu.Unlock()
+	if len(news) == 0 {
+		return nil
+	}
+	err := p.store.Queries().WritePresence(ctx, presenceRows(news))
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for terminal, before := range news {
+			if now, ok := p.news[terminal]; ok {
+				before = merged(before, now)
+			}
+			p.news[terminal] = before
+		}
+		return fmt.Errorf("writing presence: %w", err)
+	}
+	return nil
+}
+
+func presenceRows(news map[uuid.UUID]seen) store.WritePresenceParams {
+	var rows store.WritePresenceParams
+	for terminal, s := range news {
+		battery := int16(unknownBattery)
+		if s.health != nil {
+			battery = int16(s.health.GetBatteryPercent())
+		}
+		rows.TerminalIds = append(rows.TerminalIds, terminal)
+		rows.Epochs = append(rows.Epochs, s.epoch)
+		rows.ConfirmedEpochs = append(rows.ConfirmedEpochs, s.confirmed)
+		rows.Acked = append(rows.Acked, int64(s.acked))
+		rows.Connected = append(rows.Connected, s.connected)
+		rows.Slow = append(rows.Slow, s.slow)
+		rows.BatteryPercents = append(rows.BatteryPercents, battery)
+		rows.Charging = append(rows.Charging, s.health.GetCharging())
+		rows.Networks = append(rows.Networks, s.health.GetNetwork())
+		rows.SignalPercents = append(rows.SignalPercents, int16(s.health.GetSignalPercent()))
+		rows.Versions = append(rows.Versions, s.health.GetSoftwareVersion())
+		rows.LastSeenTimes = append(rows.LastSeenTimes, s.at)
+	}
+	return rows
+}
