@@ -1,0 +1,2 @@
+// All stories play in one process, on one server and in one browser.
+import "./wallet.js";
