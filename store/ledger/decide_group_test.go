@@ -27,17 +27,26 @@ func drawCommand(t *rapid.T, b *batch, key string, holds []uuid.UUID, paid Trans
 	case 3:
 		c = holdCommand(key, hold, voidHold)
 	case 4:
-		c = refund(key, paid, Refund{Amount: NewAmount(amount % 20)})
+		from := rapid.SampledFrom([][]AccountID{nil, {4}, {4, 1}}).Draw(t, "refund from")
+		c = refund(key, paid, Refund{Amount: NewAmount(amount % 20), From: from})
 	default:
 		from := AccountID(rapid.SampledFrom([]int{1, 3, 4}).Draw(t, "from"))
 		c = counted(key, move(from, 7-max(from, 3), amount)...)
 	}
 	if rapid.IntRange(0, 3).Draw(t, "resolves") == 0 {
-		c.Subject = rapid.SampledFrom(subjects).Draw(t, "subject")
+		c.Subjects = []uuid.UUID{rapid.SampledFrom(subjects).Draw(t, "subject")}
 		decide := c.Decide
 		c.Decide = func(v View) (Draft, error) {
 			d, err := decide(v)
 			d.Outcome = 1
+			return d, err
+		}
+	}
+	if rapid.Bool().Draw(t, "tells") {
+		decide := c.Decide
+		c.Decide = func(v View) (Draft, error) {
+			d, err := decide(v)
+			d.Events = append(d.Events, Event{Type: "test", Subject: "test", Payload: []byte("{}")})
 			return d, err
 		}
 	}
@@ -117,8 +126,8 @@ func TestEachRefusalOfWhatIsHeldOrGivenBackLeavesNothingBehind(t *testing.T) {
 	deadline := testCommand("deadline", move(3, 4, 1)...)
 	deadline.Deadline = b.now
 	subject := testCommand("subject", move(3, 4, 1)...)
-	subject.Subject = uuid.UUID{9}
-	b.resolved = map[uuid.UUID]ResolvedError{subject.Subject: {Outcome: 2}}
+	subject.Subjects = []uuid.UUID{{9}}
+	b.resolved = map[uuid.UUID]ResolvedError{{9}: {Outcome: 2}}
 	for name, c := range map[string]struct {
 		command *Command
 		want    error
