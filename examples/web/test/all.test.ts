@@ -1,2 +1,3 @@
 // All stories play in one process, on one server and in one browser.
 import "./wallet.js";
+import "./shop.js";

@@ -24,7 +24,7 @@ export async function register({ page }: Visitor, { username, phoneNumber }: Ide
   await page.getByRole("button", { name: "Send me a code" }).click();
   await page.getByRole("button", { name: "Use it" }).click();
   await page.getByRole("button", { name: "Open my wallet" }).click();
-  await page.getByRole("region", { name: "Balance" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
 }
 
 /** Waits until the wallet says so. */

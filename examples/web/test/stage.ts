@@ -11,7 +11,7 @@ import { type Server, startServer } from "./server.js";
 
 const SHOTS = new URL("../build/shots/", import.meta.url);
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 /** What counts as a good page: a shift of a tenth of the screen, as web vitals have it. */
 const MAX_SHIFT = 0.1;
 
@@ -52,6 +52,13 @@ function launch(): Promise<Browser> {
   });
 }
 
+/** A LayoutShift, which TypeScript's library doesn't know. */
+interface Shift {
+  readonly value: number;
+  readonly hadRecentInput: boolean;
+  readonly sources: readonly { readonly node?: Node | null }[];
+}
+
 /** Somebody with a device of their own: nothing is shared with others but the server. */
 export class Visitor {
   private readonly faults: string[] = [];
@@ -85,11 +92,14 @@ export class Visitor {
       permissions: ["clipboard-read", "clipboard-write"],
     });
     await context.addInitScript(() => {
-      const shifts = { total: 0 };
+      const shifts = { total: 0, seen: [] as string[] };
       Object.assign(globalThis, { shifts });
       new PerformanceObserver((list) => {
-        for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[]) {
-          shifts.total += entry.hadRecentInput ? 0 : entry.value;
+        for (const entry of list.getEntries() as (PerformanceEntry & Shift)[]) {
+          if (!entry.hadRecentInput) {
+            shifts.total += entry.value;
+            shifts.seen.push(`${entry.value.toFixed(3)} at ${location.pathname}: ${entry.sources.map(({ node }) => (node as Element | null)?.outerHTML?.slice(0, 80)).join(" | ")}`);
+          }
         }
       }).observe({ type: "layout-shift", buffered: true });
     });
@@ -104,7 +114,7 @@ export class Visitor {
     assert.ok(wide <= 0, `${name} is ${wide} pixels wider than the screen`);
     // Motion is over before the colors are judged.
     await this.page.evaluate(() => Promise.all(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished)));
-    await this.page.screenshot({ path: fileURLToPath(new URL(`${name}-${this.device.name}.png`, SHOTS)), fullPage: true });
+    await this.page.screenshot({ path: this.shot(`${name}-${this.device.name}.png`), fullPage: true });
     await this.page.evaluate(AXE);
     const broken = await this.page.evaluate(async () => {
       const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> } };
@@ -113,11 +123,21 @@ export class Visitor {
     assert.deepEqual(broken, [], `${name} is hard to use for some`);
   }
 
+  /** Keeps what a printer would put on paper: build/shots/NAME-DEVICE.pdf, and how the screen would show it. */
+  async print(name: string): Promise<void> {
+    await this.page.screenshot({ path: this.shot(`${name}-${this.device.name}.png`), fullPage: true });
+    await this.page.pdf({ path: this.shot(`${name}-${this.device.name}.pdf`) });
+  }
+
+  private shot(file: string): string {
+    return fileURLToPath(new URL(file, SHOTS));
+  }
+
   /** Leaves, and tells of what went wrong meanwhile. */
   async leave(): Promise<void> {
-    const shifted = await this.page.evaluate(() => (globalThis as unknown as { shifts: { total: number } }).shifts.total);
+    const shifts = await this.page.evaluate(() => (globalThis as unknown as { shifts: { total: number; seen: string[] } }).shifts);
     await this.context.close();
     assert.deepEqual(this.faults, []);
-    assert.ok(shifted < MAX_SHIFT, `the page jumped by ${shifted}`);
+    assert.ok(shifts.total < MAX_SHIFT, `the page jumped:\n${shifts.seen.join("\n")}`);
   }
 }

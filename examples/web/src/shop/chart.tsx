@@ -35,14 +35,14 @@ export function HourChart({ sales, asset, timeZone }: { sales: readonly Checkout
         {[0, 500, 1000].map((share) => (
           <line key={share} x1="0" x2={WIDTH} y1={height(share)} y2={height(share)} class={share === 0 ? "axis" : "grid"} />
         ))}
-        <text x="0" y={TOP - 4} class="label">
+        <text x="0" y={TOP - 4} class="tick">
           {text(most)}
         </text>
         {hours.map((hour) => (
           <Bar key={hour.hour} of={hour} most={most} />
         ))}
         {[0, 6, 12, 18].map((hour) => (
-          <text key={hour} x={hour * SLOT + 2} y={HEIGHT - 8} class="label">
+          <text key={hour} x={hour * SLOT + 2} y={HEIGHT - 8} class="tick">
             {String(hour).padStart(2, "0")}:00
           </text>
         ))}

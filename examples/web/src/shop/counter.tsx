@@ -128,7 +128,7 @@ function NewGood({ currency, onAdd }: { currency: string; onAdd: (good: Good) =>
     }
   };
   return (
-    <Form class="new-good" aria-label="Something else" onSubmit={add}>
+    <Form class="new-good" aria-label="New good" onSubmit={add}>
       <Field label="Something else" value={name} onInput={setName} input={{ maxLength: 80, placeholder: "Name" }} />
       <Field label="Price" value={typed} onInput={setTyped} error={price === "wrong" ? "Such as 3.50" : undefined} input={{ inputMode: "decimal", placeholder: "0.00", class: "digits" }} />
       <Button type="submit" icon="plus" disabled={!(price instanceof Money) || name.trim() === ""}>

@@ -8,7 +8,7 @@ export interface Amount {
 
 /** Writes an amount for people; none is written as a dash. */
 export function text(amount: Amount | undefined): string {
-  return amount === undefined ? "–" : Money.from(amount).format();
+  return amount === undefined ? "–" : Money.from(amount).format().replace("-", "−");
 }
 
 /** Writes an amount without its asset, for where that is written beside. */
@@ -18,7 +18,7 @@ export function digits(amount: Amount | undefined): string {
 
 /** Writes a change with its sign. */
 export function signed(amount: Amount | undefined): string {
-  return amount !== undefined && Money.from(amount).sign() > 0 ? `+${text(amount)}` : text(amount).replace("-", "−");
+  return amount !== undefined && Money.from(amount).sign() > 0 ? `+${text(amount)}` : text(amount);
 }
 
 /** An amount with its asset in small. */

@@ -9,7 +9,7 @@ import { AmountView, signed } from "../ui/amount.js";
 import { Button, Link, Trouble, Waiting } from "../ui/controls.js";
 import { Icon } from "../ui/icon.js";
 import { clock, day } from "../ui/when.js";
-import { kindOf } from "./kind.js";
+import { kindOf, titleOf } from "./kind.js";
 import { useWallet } from "./live.js";
 
 /** The balance, what can be done with it, and what was. */
@@ -127,7 +127,8 @@ function Activity() {
 
 function Row({ transaction }: { transaction: Transaction }) {
   const { arrived } = useWallet();
-  const { name, icon } = kindOf(transaction);
+  const { icon } = kindOf(transaction);
+  const { title, rest } = titleOf(transaction);
   const came = transaction.amount !== undefined && Money.from(transaction.amount).sign() > 0;
   return (
     <li class={arrived.has(transaction.transactionId) ? "row arrived" : "row"}>
@@ -136,8 +137,8 @@ function Row({ transaction }: { transaction: Transaction }) {
           <Icon name={icon} size={18} />
         </span>
         <span class="what">
-          <strong>{transaction.counterparty?.maskedName || name}</strong>
-          <small>{[name, transaction.note].filter(Boolean).join(" · ")}</small>
+          <strong>{title}</strong>
+          <small>{rest}</small>
         </span>
         <span class="much">
           <strong class={came ? "came" : ""}>{signed(transaction.amount)}</strong>
