@@ -58,7 +58,7 @@ function Open({ merchant, store, children }: Owned & { children: ComponentChildr
   const { heed } = useSession();
   const [checkouts, setCheckouts] = useState<ReadonlyMap<string, Checkout>>(new Map());
   const [problem, setProblem] = useState<Problem>();
-  const note = (checkout: Checkout) => setCheckouts((known) => new Map(known).set(checkout.checkoutId, checkout));
+  const note = (checkout: Checkout) => setCheckouts((known) => withNewer(known, checkout));
   useEffect(() => {
     const control = new AbortController();
     const follow = async () => {
@@ -76,6 +76,18 @@ function Open({ merchant, store, children }: Owned & { children: ComponentChildr
     return () => control.abort();
   }, [merchant.merchantId]);
   return <Context.Provider value={{ merchant, store, checkouts, problem, note }}>{children}</Context.Provider>;
+}
+
+/** Notes how a checkout stands, unless that is known better: an answer can be overtaken by what the watch brings. */
+function withNewer(known: ReadonlyMap<string, Checkout>, checkout: Checkout): ReadonlyMap<string, Checkout> {
+  const before = known.get(checkout.checkoutId);
+  const older = before !== undefined && progressOf(checkout) < progressOf(before);
+  return older ? known : new Map(known).set(checkout.checkoutId, checkout);
+}
+
+/** How far a checkout has come. States only go up, and refunds only become more. */
+function progressOf({ state, payment }: Checkout): number {
+  return state * 1000 + (payment?.refundTransactionIds.length ?? 0);
 }
 
 /** Returns the newest merchant that has a store. */
