@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { film } from "./camera.js";
 import { addMoney, hasBalance, register, stranger } from "./people.js";
 import { DARK_DESKTOP, DARK_PHONE, DESKTOP, type Device, PHONE, Visitor } from "./stage.js";
 
@@ -36,7 +37,7 @@ async function openShop(shop: Visitor): Promise<void> {
   await page.getByLabel("Town").fill("Nairobi");
   await shop.look("10-setup");
   await page.getByRole("button", { name: "Open the shop" }).click();
-  await page.getByRole("button", { name: "Charge" }).waitFor();
+  await page.getByText("Tap what the customer takes.").waitFor();
 }
 
 /** What costs more than the customer has isn't paid, and the shop takes it back. */
@@ -104,7 +105,7 @@ async function payByPicture(customer: Visitor, shop: Visitor): Promise<void> {
   await hasBalance(customer, "87.02");
 }
 
-/** The shop gives the next sale's money back. */
+/** The customer's camera reads the next sale's code; the shop gives the money back. */
 async function giveBack(customer: Visitor, shop: Visitor): Promise<void> {
   await shop.page.getByRole("button", { name: "Next sale" }).click();
   await shop.page.getByRole("button", { name: /^Tea/ }).click();
@@ -115,8 +116,8 @@ async function giveBack(customer: Visitor, shop: Visitor): Promise<void> {
   const text = await shop.page.evaluate(() => navigator.clipboard.readText());
 
   await customer.page.getByRole("link", { name: "Pay", exact: true }).click();
-  await customer.page.getByLabel("Or by hand").fill(text);
-  await customer.page.getByRole("button", { name: "Find it" }).click();
+  await film(text);
+  await customer.page.getByRole("button", { name: "Scan the code" }).click();
   await customer.page.getByRole("button", { name: "Pay 3.00 USD" }).click();
   await customer.page.getByRole("heading", { name: "Paid" }).waitFor();
 

@@ -7,6 +7,7 @@ import { after, before } from "node:test";
 
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
+import { FILM } from "./camera.js";
 import { type Server, startServer } from "./server.js";
 
 const SHOTS = new URL("../build/shots/", import.meta.url);
@@ -48,7 +49,11 @@ function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath,
     chromiumSandbox: process.getuid?.() !== 0,
-    args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--use-fake-device-for-media-stream",
+      `--use-file-for-fake-video-capture=${FILM}`,
+      "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
   });
 }
 
@@ -89,7 +94,7 @@ export class Visitor {
       hasTouch: width < 600,
       locale: "en-US",
       timezoneId: "Africa/Nairobi",
-      permissions: ["clipboard-read", "clipboard-write"],
+      permissions: ["clipboard-read", "clipboard-write", "camera"],
     });
     await context.addInitScript(() => {
       const shifts = { total: 0, seen: [] as string[] };

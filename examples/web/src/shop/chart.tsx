@@ -6,9 +6,9 @@ import { dateOf } from "../ui/when.js";
 import { hourIn } from "./day.js";
 
 const WIDTH = 720;
-const HEIGHT = 200;
-const BASE = 170;
-const TOP = 14;
+const HEIGHT = 190;
+const BASE = 189;
+const TOP = 2;
 const SLOT = WIDTH / 24;
 
 interface Hour {
@@ -31,22 +31,20 @@ export function HourChart({ sales, asset, timeZone }: { sales: readonly Checkout
           <span class="swatch sales" /> Sales <span class="swatch tips" /> Tips
         </p>
       </figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
+      <p class="tick">{text(most)}</p>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
         {[0, 500, 1000].map((share) => (
           <line key={share} x1="0" x2={WIDTH} y1={height(share)} y2={height(share)} class={share === 0 ? "axis" : "grid"} />
         ))}
-        <text x="0" y={TOP - 4} class="tick">
-          {text(most)}
-        </text>
         {hours.map((hour) => (
           <Bar key={hour.hour} of={hour} most={most} />
         ))}
-        {[0, 6, 12, 18].map((hour) => (
-          <text key={hour} x={hour * SLOT + 2} y={HEIGHT - 8} class="tick">
-            {String(hour).padStart(2, "0")}:00
-          </text>
-        ))}
       </svg>
+      <p class="hours tick" aria-hidden="true">
+        {[0, 6, 12, 18].map((hour) => (
+          <span key={hour}>{String(hour).padStart(2, "0")}:00</span>
+        ))}
+      </p>
       <table class="unseen">
         <caption>Sales by the hour</caption>
         <tbody>
@@ -66,15 +64,15 @@ export function HourChart({ sales, asset, timeZone }: { sales: readonly Checkout
 
 function Bar({ of: { hour, total, tips, count }, most }: { of: Hour; most: Money }) {
   if (count === 0) {
-    return <rect x={hour * SLOT + 4} y={BASE - 3} width={SLOT - 8} height="3" rx="1.5" class="bar none" />;
+    return <rect x={hour * SLOT + 4} y={BASE - 3} width={SLOT - 8} height="3" class="bar none" />;
   }
   const top = height(perMille(total, most));
   const tipTop = height(perMille(total.subtract(tips), most));
   return (
     <g>
       <title>{`${hour}:00 – ${text(total)}, ${count} sales`}</title>
-      <rect x={hour * SLOT + 4} y={top} width={SLOT - 8} height={BASE - top} rx="4" class="bar tips" />
-      <rect x={hour * SLOT + 4} y={tipTop} width={SLOT - 8} height={BASE - tipTop} rx="4" class="bar sales" />
+      <rect x={hour * SLOT + 4} y={top} width={SLOT - 8} height={BASE - top} rx="2" class="bar tips" />
+      <rect x={hour * SLOT + 4} y={tipTop} width={SLOT - 8} height={BASE - tipTop} rx="2" class="bar sales" />
     </g>
   );
 }

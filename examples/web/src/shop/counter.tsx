@@ -108,6 +108,17 @@ export function Counter() {
           Charge
         </Button>
       </section>
+      {basket.length > 0 && (
+        <section class="till-bar" aria-label="Charge">
+          <p>
+            <small class="muted">Total</small>
+            <strong>{text(total.withExponent(exponentOf(currency)))}</strong>
+          </p>
+          <Button kind="primary" busy={action.busy} disabled={total.sign() <= 0} onClick={() => void charge()}>
+            Charge
+          </Button>
+        </section>
+      )}
     </div>
   );
 }

@@ -88,7 +88,7 @@ function Summary({ totals }: { totals: Totals }) {
     ["Tips", digits(totals.tips)],
     ["Given back", digits(totals.refunds)],
     ["Fees", digits(totals.fees)],
-    ["Yours", digits(totals.net)],
+    ["Yours", digits(totals.net), "net"],
   ];
   return (
     <dl class="figures">
