@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { after, before } from "node:test";
 
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
@@ -32,15 +31,18 @@ export const DARK_DESKTOP: Device = { name: "desktop-dark", width: 1280, height:
 let server: Server | undefined;
 let browser: Browser | undefined;
 
-before(async () => {
+/** Opens the theater, which all stories share, for as long as a suite takes. */
+export async function open(): Promise<void> {
   browser = await launch();
   server = await startServer();
-});
+}
 
-after(async () => {
+/** Closes it. */
+export async function close(): Promise<void> {
   await browser?.close();
   await server?.stop();
-});
+  await rm(FILM, { force: true });
+}
 
 /** Chromium looks for nothing outside of this machine. Root can't have its own sandbox. */
 function launch(): Promise<Browser> {
@@ -91,6 +93,7 @@ export class Visitor {
       baseURL: server.url,
       viewport: { width, height },
       colorScheme: dark ? "dark" : "light",
+      reducedMotion: "reduce", // Else colors would be judged while they change.
       hasTouch: width < 600,
       locale: "en-US",
       timezoneId: "Africa/Nairobi",
@@ -117,8 +120,6 @@ export class Visitor {
   async look(name: string): Promise<void> {
     const wide = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${name} is ${wide} pixels wider than the screen`);
-    // Motion is over before the colors are judged.
-    await this.page.evaluate(() => Promise.all(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished)));
     await this.page.screenshot({ path: this.shot(`${name}-${this.device.name}.png`), fullPage: true });
     await this.page.evaluate(AXE);
     const broken = await this.page.evaluate(async () => {

@@ -3,8 +3,11 @@ import { test } from "node:test";
 import { addMoney, hasBalance, PASSWORD, register, stranger } from "./people.js";
 import { DARK_PHONE, DESKTOP, type Device, Visitor } from "./stage.js";
 
-for (const device of [DARK_PHONE, DESKTOP]) {
-  test(`money is seen to move on a ${device.name}`, { timeout: 150_000 }, () => moveMoney(device));
+/** What people do with their wallets. */
+export function playWallet(): void {
+  for (const device of [DARK_PHONE, DESKTOP]) {
+    test(`money is seen to move on a ${device.name}`, { timeout: 150_000 }, () => moveMoney(device));
+  }
 }
 
 async function moveMoney(device: Device): Promise<void> {

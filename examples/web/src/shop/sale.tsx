@@ -51,7 +51,7 @@ function Offer({ checkout }: { checkout: Checkout }) {
       </p>
       <p class="status" role="status">
         <span class="pulse" />
-        Waiting for the customer <TimeLeft checkout={checkout} />
+        Waiting for payment <TimeLeft checkout={checkout} />
       </p>
       <Trouble problem={action.problem} />
       <div class="row-buttons">
