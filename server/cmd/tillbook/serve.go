@@ -34,6 +34,7 @@ type serveCmd struct {
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
+	WebDir         string         `name:"web-dir" placeholder:"FOLDER" help:"Folder of a page's build to serve at /, such as examples/web/dist. Without it, there is no page."`
 
 	AccessLife  time.Duration `name:"access-life" default:"15m" help:"How long an access token is accepted before it must be refreshed."`
 	SessionLife time.Duration `name:"session-life" default:"6h" help:"How long after signing in one must sign in again."`
@@ -193,6 +194,7 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		SealName:        cmd.SealName,
 		TrustedProxies:  cmd.TrustedProxies,
 		AllowedOrigins:  cmd.AllowedOrigins,
+		WebDir:          cmd.WebDir,
 		MaxMessageBytes: cmd.MaxMessageBytes,
 		MaxStreams:      cmd.MaxStreams,
 		CallTimeout:     cmd.CallTimeout,
