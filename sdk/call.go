@@ -18,6 +18,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 )
 
@@ -76,6 +77,7 @@ var public = map[string]bool{
 	authv1connect.AuthServiceCompletePasswordResetProcedure: true,
 	sealv1connect.SealServiceGetCheckpointProcedure:         true,
 	sealv1connect.SealServiceGetConsistencyProofProcedure:   true,
+	terminalv1connect.TerminalServiceActivateProcedure:      true,
 	sandboxv1connect.SandboxServiceListMessagesProcedure:    true,
 	sandboxv1connect.SandboxServiceFundProcedure:            true,
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
@@ -36,6 +37,8 @@ type Client struct {
 	Wallet *Wallet
 	// Merchants lets the user sell, and operators say what that costs.
 	Merchants *Merchants
+	// Terminals lets a merchant's staff look after its terminals.
+	Terminals *Terminals
 	// Ledger shows operators the books.
 	Ledger *Ledger
 	// Seal lets anyone follow the log in which the books are sealed.
@@ -178,6 +181,7 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	c.Auth = &Auth{client: c, rpc: authv1connect.NewAuthServiceClient(c.rpc)}
 	c.Wallet = &Wallet{rpc: walletv1connect.NewWalletServiceClient(c.rpc)}
 	c.Merchants = &Merchants{rpc: merchantv1connect.NewMerchantServiceClient(c.rpc)}
+	c.Terminals = &Terminals{rpc: terminalv1connect.NewTerminalServiceClient(c.rpc)}
 	c.Ledger = &Ledger{client: c, rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
 	c.Seal = &Seal{rpc: sealv1connect.NewSealServiceClient(c.rpc)}
 	c.Audit = &Audit{rpc: auditv1connect.NewAuditServiceClient(c.rpc)}

@@ -10,8 +10,8 @@ import (
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
+	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
-	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	tillbook "github.com/tillbook/tillbook/sdk"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -84,9 +84,19 @@ func TestAMerchantSellsSettlesAndWithdraws(t *testing.T) {
 		return sale
 	}
 	eventually(t, "the watch tells of a sale", func() bool { sell(); return len(watched) > 0 })
-	sale := sell()
-	_, err = walletv1connect.NewWalletServiceClient(customer.RPC()).PayCheckout(ctx, &walletv1.PayCheckoutRequest{CheckoutId: sale.GetCheckoutId()})
+	refused, err := customer.Wallet.DeclineCheckout(ctx, sell().GetCheckoutId())
 	must(err)
+	if refused.GetState() != checkoutv1.CheckoutState_CHECKOUT_STATE_DECLINED {
+		t.Errorf("a declined sale is %v", refused.GetState())
+	}
+	sale := sell()
+	found, err := customer.Wallet.FindCheckout(ctx, &tillbook.FindCheckoutRequest{By: &walletv1.GetCheckoutRequest_QrText{QrText: sale.GetQrText()}})
+	must(err)
+	paid, transaction, err := customer.Wallet.PayCheckout(ctx, &tillbook.PayCheckoutRequest{CheckoutId: found.GetCheckout().GetCheckoutId()})
+	must(err)
+	if paid.GetCheckoutId() != sale.GetCheckoutId() || transaction.GetAmount().GetAmount() != "-20.00" {
+		t.Errorf("paying %s made %v of %v", sale.GetCheckoutId(), transaction, paid)
+	}
 	for event := range watched {
 		if c := event.GetCheckout(); c.GetCheckoutId() == sale.GetCheckoutId() && c.GetState() == checkoutv1.CheckoutState_CHECKOUT_STATE_SUCCEEDED {
 			break
@@ -176,4 +186,53 @@ func TestWhoOwnedAMerchantWithoutMoneyIsErased(t *testing.T) {
 		}
 	}
 	wantVerified(t, database)
+}
+
+func TestTheStaffLooksAfterItsTerminals(t *testing.T) {
+	database := storetest.NewDatabase(t)
+	address, _ := startServer(t, database, "127.0.0.1:0")
+	owner := member(t, address, "owner", "+62 812 3000 0054", "1 USD")
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	shop, err := owner.Merchants.Create(ctx, &tillbook.CreateMerchantRequest{Name: "Warung", Country: "ID", City: "Bogor"})
+	must(err)
+	at := shop.GetMerchantId()
+	counter, err := owner.Merchants.CreateStore(ctx, &tillbook.CreateStoreRequest{MerchantId: at, Name: "Pasar"})
+	must(err)
+	made, err := owner.Terminals.Create(ctx, &tillbook.CreateTerminalRequest{MerchantId: at, StoreId: counter.GetStoreId(), Name: "Till 1"})
+	must(err)
+	till := made.GetTerminal().GetTerminalId()
+	again, err := owner.Terminals.ReissueCode(ctx, at, till)
+	must(err)
+	if made.GetActivationCode() == "" || again.GetActivationCode() == made.GetActivationCode() {
+		t.Errorf("the codes are %q and %q", made.GetActivationCode(), again.GetActivationCode())
+	}
+	code, err := owner.Wallet.PaymentCode(ctx, tillbook.MustMoney("1 USD"))
+	must(err)
+	if code.GetPaymentCode() == "" || !code.GetExpireTime().AsTime().After(time.Now()) {
+		t.Errorf("the payment code is %v", code)
+	}
+	must(func() error { _, err := owner.Terminals.Revoke(ctx, at, till); return err }())
+	_, err = owner.Terminals.Send(ctx, &tillbook.SendCommandRequest{MerchantId: at, TerminalId: till, Kind: terminalv1.CommandKind_COMMAND_KIND_LOCK})
+	if !errors.Is(err, tillbook.ReasonTerminalRevoked) {
+		t.Errorf("locking a revoked terminal: %v", err)
+	}
+	shown, err := owner.Terminals.Get(ctx, at, till)
+	must(err)
+	listed := 0
+	for one, err := range owner.Terminals.All(ctx, &tillbook.ListTerminalsRequest{MerchantId: at}) {
+		must(err)
+		listed++
+		if one.GetTerminalId() != till || one.GetState() != terminalv1.TerminalState_TERMINAL_STATE_REVOKED || shown.GetState() != one.GetState() {
+			t.Errorf("the terminal is %v, listed as %v", shown, one)
+		}
+	}
+	if listed != 1 {
+		t.Errorf("%d terminals are listed", listed)
+	}
 }

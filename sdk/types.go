@@ -10,6 +10,7 @@ import (
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	sandboxv1 "github.com/tillbook/tillbook/gen/tillbook/sandbox/v1"
 	sealv1 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
+	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	userv1 "github.com/tillbook/tillbook/gen/tillbook/user/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 )
@@ -71,6 +72,28 @@ type (
 
 	// Checkout is a sale on its way from the counter to the money.
 	Checkout = checkoutv1.Checkout
+	// FindCheckoutRequest is what Wallet.FindCheckout takes.
+	FindCheckoutRequest = walletv1.GetCheckoutRequest
+	// FoundCheckout is a sale, or the store whose QR text was scanned.
+	FoundCheckout = walletv1.GetCheckoutResponse
+	// PayCheckoutRequest is what Wallet.PayCheckout takes.
+	PayCheckoutRequest = walletv1.PayCheckoutRequest
+	// PaymentCode is what a terminal scans, and until when it works.
+	PaymentCode = walletv1.CreatePaymentCodeResponse
+
+	// Terminal is a device that shows checkouts and tells of payments.
+	Terminal = terminalv1.Terminal
+	// NewTerminal is a terminal and the code that activates it.
+	NewTerminal = terminalv1.CreateTerminalResponse
+	// ActivationCode is what activates a terminal, and until when it works.
+	ActivationCode = terminalv1.ReissueActivationCodeResponse
+	// CreateTerminalRequest is what Terminals.Create takes.
+	CreateTerminalRequest = terminalv1.CreateTerminalRequest
+	// ListTerminalsRequest is what Terminals.All takes.
+	ListTerminalsRequest = terminalv1.ListTerminalsRequest
+	// SendCommandRequest is what Terminals.Send takes.
+	SendCommandRequest = terminalv1.SendCommandRequest
+
 	// Merchant sells.
 	Merchant = merchantv1.Merchant
 	// MerchantBalance is what a merchant has of one asset.
