@@ -11,6 +11,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
@@ -18,8 +19,10 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	auditservice "github.com/tillbook/tillbook/server/audit"
 	"github.com/tillbook/tillbook/server/auth"
+	"github.com/tillbook/tillbook/server/checkout"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
@@ -107,6 +110,7 @@ func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store
 type nouns struct {
 	auth     *auth.Service
 	wallet   *wallet.Service
+	merchant *merchant.Service
 	ledger   *ledgerservice.Service
 	audit    *auditservice.Service
 	limit    *limit.Service
@@ -114,6 +118,8 @@ type nouns struct {
 	seal     *sealservice.Service
 	terminal *terminal.Service
 	sandbox  *sandbox.Service // nil unless in sandbox mode
+
+	checkouts *checkout.Desk // what merchants, terminals and wallets share
 }
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
@@ -131,12 +137,20 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
-	n.wallet = wallet.New(wallet.Deps{Store: db, Ledger: books, Log: log, Limiter: limiter, Logger: s.cfg.Logger})
+	n.checkouts = checkout.New(checkout.Deps{
+		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+	})
+	s.background(n.checkouts.Run)
+	n.wallet = wallet.New(wallet.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
+	n.merchant = merchant.New(merchant.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
@@ -166,6 +180,7 @@ func (s *Server) gateway(db *store.Store) (auth.Gateway, error) {
 func (n *nouns) register(calls *connect.Server) {
 	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
+	merchantv1connect.RegisterMerchantServiceHandler(calls, n.merchant)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
 	auditv1connect.RegisterAuditServiceHandler(calls, n.audit)
 	sealv1connect.RegisterSealServiceHandler(calls, n.seal)

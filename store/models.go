@@ -47,6 +47,83 @@ type Challenge struct {
 	UseTime    *time.Time
 }
 
+type CheckoutState struct {
+	ID              uuid.UUID
+	MerchantID      uuid.UUID
+	StoreID         uuid.UUID
+	TerminalID      *uuid.UUID
+	CreatedBy       *uuid.UUID
+	Code            string
+	AssetID         int16
+	Amount          string
+	Reference       string
+	Items           []byte
+	TipAllowed      bool
+	TipPercentages  []int16
+	Capture         int16
+	FeeBasisPoints  int32
+	FeeFixed        string
+	CreateTime      time.Time
+	ExpireTime      time.Time
+	DispatchTime    *time.Time
+	AcknowledgeTime *time.Time
+	DueTime         *time.Time
+	Outcome         *int16
+	ResolveTime     *time.Time
+	PaymentID       *uuid.UUID
+	HoldAccount     *int64
+	// What the customer authorized; 0 if nothing.
+	Held          string
+	HoldCloseTime *time.Time
+	CaptureID     *uuid.UUID
+	State         int32
+	// What the customer paid, tip included; 0 before.
+	Paid string
+	// The code of the account that paid or has it held.
+	Payer        string
+	MerchantName string
+	OwnerID      uuid.UUID
+	Country      string
+	CategoryCode string
+	StoreName    string
+	City         string
+	Expiry       int32
+}
+
+type InvitationState struct {
+	ID           uuid.UUID
+	MerchantID   uuid.UUID
+	MerchantName string
+	InviterID    uuid.UUID
+	PhoneNumber  string
+	Role         int16
+	UserID       *uuid.UUID
+	CreateTime   time.Time
+	ExpireTime   time.Time
+	State        int16
+}
+
+type Merchant struct {
+	ID uuid.UUID
+	// A user, who may be erased since.
+	OwnerID      uuid.UUID
+	Name         string
+	Country      string
+	City         string
+	CategoryCode string
+	TimeZone     string
+	FeePlan      *string
+	// 1 at once, 2 daily, 3 weekly.
+	SettlementInterval int16
+	SettlementMinute   int16
+	// 1 Monday to 7 Sunday; 0 unless weekly.
+	SettlementWeekday int16
+	KeyHash           uuid.UUID
+	Fingerprint       []byte
+	CreateTime        time.Time
+	SettleTime        *time.Time
+}
+
 type Operator struct {
 	ID         uuid.UUID
 	Name       string
@@ -104,6 +181,18 @@ type Session struct {
 	ExpireTime      time.Time
 	RevokeTime      *time.Time
 	RevokeReason    *string
+}
+
+type Shift struct {
+	ID          uuid.UUID
+	MerchantID  uuid.UUID
+	StoreID     uuid.UUID
+	TerminalID  *uuid.UUID
+	UserID      uuid.UUID
+	KeyHash     uuid.UUID
+	Fingerprint []byte
+	OpenTime    time.Time
+	CloseTime   *time.Time
 }
 
 type TerminalState struct {

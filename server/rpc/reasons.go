@@ -60,6 +60,13 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_ACCOUNT_CLOSED:               connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_USER_HAS_FUNDS:               connect.CodeFailedPrecondition,
 
+	errorv1.ErrorReason_ERROR_REASON_TIME_ZONE_INVALID: connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_SCHEDULE_INVALID:  connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_INVITATION_CLOSED: connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_FEE_PLAN_INVALID:  connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_SHIFT_OPEN:        connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_DATE_INVALID:      connect.CodeInvalidArgument,
+
 	errorv1.ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID:  connect.CodeInvalidArgument,
 	errorv1.ErrorReason_ERROR_REASON_USERNAME_TAKEN:        connect.CodeAlreadyExists,
 	errorv1.ErrorReason_ERROR_REASON_PASSWORD_TOO_COMMON:   connect.CodeInvalidArgument,

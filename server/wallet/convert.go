@@ -19,6 +19,8 @@ var kinds = map[ledger.Kind]walletv1.TransactionKind{
 	ledger.KindReversal:   walletv1.TransactionKind_TRANSACTION_KIND_REVERSAL,
 	ledger.KindRepayment:  walletv1.TransactionKind_TRANSACTION_KIND_REPAYMENT,
 	ledger.KindImport:     walletv1.TransactionKind_TRANSACTION_KIND_IMPORT,
+	ledger.KindPurchase:   walletv1.TransactionKind_TRANSACTION_KIND_PURCHASE,
+	ledger.KindSettlement: walletv1.TransactionKind_TRANSACTION_KIND_SETTLEMENT,
 }
 
 // kindOf is the inverse of kinds; zero for TRANSACTION_KIND_UNSPECIFIED.

@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/server/mask"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -16,11 +17,18 @@ const (
 	labelOwn      = "Own accounts"
 )
 
-// otherSide is with whom a user had to do in a transaction: one other user, or
-// a label.
+// otherSide is with whom a user had to do in a transaction: one other user, a
+// merchant, or a label.
 type otherSide struct {
-	user  uuid.UUID
-	label string
+	user     uuid.UUID
+	merchant uuid.UUID
+	label    string
+}
+
+// names are of the users and the merchants on the other sides.
+type names struct {
+	users     map[uuid.UUID]payee
+	merchants map[uuid.UUID]string
 }
 
 // otherSideOf finds the other side of a transaction as its owner sees it. One
@@ -37,7 +45,11 @@ func otherSideOf(t *ledger.Transaction, owner uuid.UUID) otherSide {
 			return otherSide{label: labelSeveral}
 		case isUser:
 			side = otherSide{user: user}
-		case side.user != uuid.Nil:
+		case side.user != uuid.Nil || side.merchant != uuid.Nil:
+		case money.Class(code) == money.ClassMerchant:
+			if merchant, ok := money.MerchantOf(code); ok {
+				side = otherSide{merchant: merchant}
+			}
 		case money.Class(code) == money.ClassExternal:
 			side.label = labelExternal
 		case side.label != labelExternal:
@@ -47,13 +59,16 @@ func otherSideOf(t *ledger.Transaction, owner uuid.UUID) otherSide {
 	return side
 }
 
-// message needs the names of the users on the other side.
-func (o otherSide) message(names map[uuid.UUID]payee) *walletv1.Counterparty {
+// message needs the names of those on the other side.
+func (o otherSide) message(named names) *walletv1.Counterparty {
+	if o.merchant != uuid.Nil {
+		return &walletv1.Counterparty{MaskedName: named.merchants[o.merchant]}
+	}
 	if o.user == uuid.Nil {
 		return &walletv1.Counterparty{MaskedName: o.label}
 	}
-	if p, ok := names[o.user]; ok {
+	if p, ok := named.users[o.user]; ok {
 		return counterpartyMessage(p)
 	}
-	return counterpartyMessage(payee{id: o.user, name: mask("")})
+	return counterpartyMessage(payee{id: o.user, name: mask.Name("")})
 }

@@ -12,6 +12,7 @@ import (
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/server/mask"
 	"github.com/tillbook/tillbook/server/phone"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
@@ -59,7 +60,7 @@ func (p *payees) warm(ctx context.Context) error {
 		return fmt.Errorf("loading the newest users: %w", err)
 	}
 	for _, row := range rows {
-		p.byID.put(row.ID, payee{id: row.ID, name: mask(row.Username)})
+		p.byID.put(row.ID, payee{id: row.ID, name: mask.Name(row.Username)})
 	}
 	return nil
 }
@@ -143,7 +144,7 @@ func (p *payees) names(ctx context.Context, users []uuid.UUID) (map[uuid.UUID]pa
 		return nil, fmt.Errorf("loading names: %w", err)
 	}
 	for _, row := range rows {
-		known := payee{id: row.ID, name: mask(row.Username)}
+		known := payee{id: row.ID, name: mask.Name(row.Username)}
 		found[row.ID] = known
 		p.byID.put(row.ID, known)
 	}
@@ -154,7 +155,7 @@ func payeeOf(user uuid.UUID, username string, err error) (payee, error) {
 	if err != nil {
 		return payee{}, fmt.Errorf("finding the recipient: %w", err)
 	}
-	return payee{id: user, name: mask(username)}, nil
+	return payee{id: user, name: mask.Name(username)}, nil
 }
 
 // handleOf returns the handle by which a recipient is named; false if it is

@@ -170,7 +170,7 @@ func (s *Service) requestMessages(ctx context.Context, user uuid.UUID, list []re
 	for i := range list {
 		others[i] = otherOf(&list[i], user)
 	}
-	names, err := s.payees.names(ctx, others)
+	known, err := s.payees.names(ctx, others)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (s *Service) requestMessages(ctx context.Context, user uuid.UUID, list []re
 		}
 		m := &walletv1.PaymentRequest{
 			PaymentRequestId: id.Format(id.Request, r.ID), Sent: r.RequesterID == user,
-			Counterparty: otherSide{user: others[i]}.message(names),
+			Counterparty: otherSide{user: others[i]}.message(names{users: known}),
 			Amount:       money.Format(asset, amount), Note: r.Note, State: stateOf(r),
 			CreateTime: timestamppb.New(r.CreateTime), ExpireTime: timestamppb.New(r.ExpireTime),
 		}

@@ -2,7 +2,6 @@ package wallet
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +10,7 @@ import (
 	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -20,63 +20,23 @@ import (
 	"github.com/tillbook/tillbook/store/seal"
 )
 
-// Deps is what the service works with.
-type Deps struct {
-	// Store reads users and keeps requests for money.
-	Store *store.Store
-	// Ledger holds the money.
-	Ledger *ledger.Ledger
-	// Log is where transactions are sealed.
-	Log *seal.Log
-	// Limiter bounds how often a user may look for others or ask them for money.
-	Limiter *rate.Limiter
-	// Logger gets what an operator should know. Default: nothing is logged.
-	Logger *slog.Logger
-	// Clock tells the time. Default time.Now.
-	Clock func() time.Time
-	// Watch tunes WatchWallet.
-	Watch WatchConfig
-}
-
 // Service implements WalletService.
 type Service struct {
-	store    *store.Store
-	ledger   *ledger.Ledger
-	limiter  *rate.Limiter
-	log      *seal.Log
-	payees   *payees
-	lookups  *lookups
-	watchers *watchers
-	exports  *watchers
-	now      func() time.Time
-	watch    WatchConfig
+	store     *store.Store
+	ledger    *ledger.Ledger
+	limiter   *rate.Limiter
+	log       *seal.Log
+	checkouts *checkout.Desk
+	merchants *cache[uuid.UUID, string]
+	payees    *payees
+	lookups   *lookups
+	watchers  *watchers
+	exports   *watchers
+	now       func() time.Time
+	watch     WatchConfig
 }
 
 var _ walletv1connect.WalletServiceHandler = (*Service)(nil)
-
-// New returns the service. It starts nothing and needs no closing.
-func New(deps Deps) *Service {
-	if deps.Clock == nil {
-		deps.Clock = time.Now
-	}
-	if deps.Logger == nil {
-		deps.Logger = slog.New(slog.DiscardHandler)
-	}
-	deps.Watch.setDefaults()
-	payees := newPayees(deps.Store, deps.Clock)
-	return &Service{
-		store:    deps.Store,
-		ledger:   deps.Ledger,
-		limiter:  deps.Limiter,
-		log:      deps.Log,
-		payees:   payees,
-		lookups:  &lookups{payees: payees, limiter: deps.Limiter, log: deps.Logger},
-		watchers: newWatchers(deps.Watch.MaxPerUser, "You watch your wallet on too many connections. Close one first."),
-		exports:  newWatchers(maxExports, "You are being sent too many statements at once. Wait for one to end."),
-		now:      deps.Clock,
-		watch:    deps.Watch,
-	}
-}
 
 // Warm remembers who can be paid, so that a replica that just started doesn't
 // look each of them up on its own. Everything works without it.

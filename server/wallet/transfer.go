@@ -46,8 +46,10 @@ func (s *Service) pay(ctx context.Context, p *payment) (ledger.Transaction, erro
 		Fingerprint: p.fingerprint(),
 		Kind:        ledger.KindTransfer,
 		Counted:     true,
-		Subject:     p.request,
 		Deadline:    p.deadline,
+	}
+	if p.request != uuid.Nil {
+		cmd.Subjects = []uuid.UUID{p.request}
 	}
 	from, to, err := s.accounts(ctx, p)
 	switch {

@@ -66,10 +66,10 @@ func (s *Service) views(ctx context.Context, user uuid.UUID, entries []ledger.Ac
 }
 
 // otherSides finds the other side of each of some entries, and the names of the
-// users among them.
-func (s *Service) otherSides(ctx context.Context, user uuid.UUID, entries []ledger.AccountEntry) ([]otherSide, map[uuid.UUID]payee, error) {
-	sides := make([]otherSide, len(entries))
-	var others []uuid.UUID
+// users and merchants among them.
+func (s *Service) otherSides(ctx context.Context, user uuid.UUID, entries []ledger.AccountEntry) (sides []otherSide, named names, err error) {
+	sides = make([]otherSide, len(entries))
+	var others, merchants []uuid.UUID
 	seen := make(map[uuid.UUID]bool)
 	for i := range entries {
 		sides[i] = otherSideOf(&entries[i].Transaction, user)
@@ -77,9 +77,16 @@ func (s *Service) otherSides(ctx context.Context, user uuid.UUID, entries []ledg
 			seen[other] = true
 			others = append(others, other)
 		}
+		if merchant := sides[i].merchant; merchant != uuid.Nil && !seen[merchant] {
+			seen[merchant] = true
+			merchants = append(merchants, merchant)
+		}
 	}
-	names, err := s.payees.names(ctx, others)
-	return sides, names, err
+	if named.users, err = s.payees.names(ctx, others); err != nil {
+		return nil, named, err
+	}
+	named.merchants, err = s.merchantNames(ctx, merchants)
+	return sides, named, err
 }
 
 func (s *Service) walletAt(ctx context.Context, user uuid.UUID, at *timestamppb.Timestamp) (*walletv1.GetWalletResponse, error) {

@@ -100,6 +100,18 @@ func (a Amount) BasisPoints(bps int) (Amount, error) {
 	return part, nil
 }
 
+// RoundedBasisPoints is BasisPoints rounded half up.
+func (a Amount) RoundedBasisPoints(bps int) (Amount, error) {
+	var part Amount
+	part.v.Mul(&a.v, uint256.NewInt(uint64(bps)))
+	part.v.Add(&part.v, uint256.NewInt(5_000))
+	part.v.Div(&part.v, uint256.NewInt(10_000))
+	if !part.inRange() {
+		return Amount{}, ErrAmountRange
+	}
+	return part, nil
+}
+
 // Min returns the smaller of a and b.
 func (a Amount) Min(b Amount) Amount {
 	if a.Cmp(b) < 0 {

@@ -30,8 +30,9 @@ type batch struct {
 	made        []made
 	operations  []operation
 	refunds     []refundRow
-	resolutions []resolutionRow
+	resolutions []ResolvedError
 	audits      []audit.Record
+	events      []Event
 }
 
 // lockedAccount is an account whose row is locked. Its CreateTime isn't read.
@@ -66,17 +67,12 @@ func (e *executedKey) is(other executedKey) bool {
 	return e.transaction == other.transaction && e.hold == other.hold && e.position == other.position
 }
 
-// refundRow and resolutionRow are rows of the tables of these names.
+// refundRow is a row of the table of this name.
 type refundRow struct {
 	transaction, original uuid.UUID
 	amount                Amount
 	outgoing, incoming    time.Time
 	number                int16
-}
-
-type resolutionRow struct {
-	subject, transaction uuid.UUID
-	outcome              Outcome
 }
 
 // newBatch starts from the locked accounts and the keys that were found. now is
@@ -101,20 +97,21 @@ func (b *batch) empty() bool { return len(b.made) == 0 && len(b.operations) == 0
 
 // savepoint is what commands that are executed together or not at all go back to.
 type savepoint struct {
-	accounts                                       []lockedAccount
-	keys                                           []Key
-	holds                                          map[uuid.UUID]Hold
-	refunded                                       map[uuid.UUID]Amount
-	subjects                                       []uuid.UUID
-	made, operations, refunds, resolutions, audits int
-	ids                                            idSequence
+	accounts                    []lockedAccount
+	keys                        []Key
+	holds                       map[uuid.UUID]Hold
+	refunded                    map[uuid.UUID]Amount
+	subjects                    []uuid.UUID
+	made, operations, refunds   int
+	resolutions, audits, events int
+	ids                         idSequence
 }
 
 func (b *batch) save(items []item) *savepoint {
 	s := &savepoint{
 		holds: make(map[uuid.UUID]Hold), refunded: make(map[uuid.UUID]Amount),
 		made: len(b.made), operations: len(b.operations), refunds: len(b.refunds),
-		resolutions: len(b.resolutions), audits: len(b.audits), ids: b.ids,
+		resolutions: len(b.resolutions), audits: len(b.audits), events: len(b.events), ids: b.ids,
 	}
 	var named []AccountID
 	for i := range items {
@@ -127,8 +124,10 @@ func (b *batch) save(items []item) *savepoint {
 			s.holds[c.Hold] = h
 		}
 		s.refunded[c.Original] = b.refunded[c.Original]
-		if _, ok := b.resolved[c.Subject]; !ok {
-			s.subjects = append(s.subjects, c.Subject)
+		for _, subject := range c.Subjects {
+			if _, ok := b.resolved[subject]; !ok {
+				s.subjects = append(s.subjects, subject)
+			}
 		}
 	}
 	for _, account := range named { // what it can repay
@@ -168,7 +167,8 @@ func (b *batch) rollback(s *savepoint) {
 		delete(b.resolved, subject)
 	}
 	b.made, b.operations, b.refunds = b.made[:s.made], b.operations[:s.operations], b.refunds[:s.refunds]
-	b.resolutions, b.audits, b.ids = b.resolutions[:s.resolutions], b.audits[:s.audits], s.ids
+	b.resolutions, b.audits, b.events = b.resolutions[:s.resolutions], b.audits[:s.audits], b.events[:s.events]
+	b.ids = s.ids
 }
 
 // markLost notes on the commands what they may have made.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // change is a decision that was checked, ready to be applied.
@@ -26,8 +24,8 @@ func (ch *change) hasEntry(account AccountID) bool {
 // in an account of its own that the command named, balanced per asset, in range,
 // no account taken below its floor, and no limit passed.
 func (b *batch) check(c *Command, d *Draft) (*change, error) {
-	if c.Subject != uuid.Nil && d.Outcome == 0 {
-		return nil, fmt.Errorf("%s is brought to its end without an outcome", c.Subject)
+	if len(c.Subjects) > 0 && d.Outcome == 0 {
+		return nil, fmt.Errorf("%s is brought to its end without an outcome", c.Subjects[0])
 	}
 	ch := &change{time: b.now, entries: make([]Entry, len(d.Postings))}
 	v := View{batch: b, command: c}
@@ -172,11 +170,12 @@ func (b *batch) checkLimits(c *Command, d *Draft, ch *change) error {
 		}
 	}
 	if d.Refund != nil {
-		for _, link := range d.Refund.debts { // who has nothing left has no entry
-			if ch.hasEntry(link.account) {
+		for i := range d.Refund.original.Entries { // who has nothing left, or doesn't pay, has no entry
+			account := d.Refund.original.Entries[i].Account
+			if ch.hasEntry(account) {
 				continue
 			}
-			a := b.accounts[link.account]
+			a := b.accounts[account]
 			if err := b.countAccount(a, a.Balance, c, d, ch); err != nil {
 				return err
 			}

@@ -66,9 +66,10 @@ type Command struct {
 	// Original is the transaction that Decide gives back; zero for none. All of
 	// its accounts must be among Accounts.
 	Original uuid.UUID
-	// Subject is what the command brings to its end, such as a request for money;
-	// zero for none. What has ended before fails with a ResolvedError.
-	Subject uuid.UUID
+	// Subjects are what the command brings to their end, each once: a request for
+	// money, a checkout, a code that pays once. If one has ended before, the command
+	// fails with a ResolvedError.
+	Subjects []uuid.UUID
 	// Deadline is from when on the command is refused with ErrExpired, by the
 	// database's clock; zero for never.
 	Deadline time.Time
@@ -91,10 +92,19 @@ type Draft struct {
 	Hold *HoldChange
 	// Refund says that the transaction gives back Command.Original; nil if not.
 	Refund *RefundPart
-	// Outcome is how Command.Subject ended; not zero if there is one.
+	// Outcome is how Command.Subjects ended; not zero if there are any.
 	Outcome Outcome
+	// Events are told in the same commit to those who follow their subjects.
+	Events []Event
 	// Audit is recorded in the same commit; nil for nothing.
 	Audit *audit.Record
+}
+
+// Event is something that those who follow a subject, such as a merchant, are told.
+type Event struct {
+	Type    string // such as "checkout.succeeded"
+	Subject string // such as "merchant/mer_…"; never empty
+	Payload json.RawMessage
 }
 
 // Outcome says how something ended that can end once. What the numbers mean is

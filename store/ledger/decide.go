@@ -127,8 +127,10 @@ func (b *batch) decide(c *Command) verdict {
 			return refusal(fmt.Errorf("%w: number %d", ErrAccountNotFound, a))
 		}
 	}
-	if ended, ok := b.resolved[c.Subject]; ok {
-		return refusal(&ended)
+	for _, subject := range c.Subjects {
+		if ended, ok := b.resolved[subject]; ok {
+			return refusal(&ended)
+		}
 	}
 	if !c.Deadline.IsZero() && !b.now.Before(c.Deadline) {
 		return refusal(ErrExpired)
@@ -196,18 +198,23 @@ func (b *batch) apply(c *Command, d *Draft, ch *change) verdict {
 		}
 		b.applyRefund(c, d.Refund, done.transaction)
 	}
-	if c.Subject != uuid.Nil {
-		if b.resolved == nil {
-			b.resolved = make(map[uuid.UUID]ResolvedError)
-		}
-		b.resolved[c.Subject] = ResolvedError{Outcome: d.Outcome, Transaction: done.transaction}
-		b.resolutions = append(b.resolutions, resolutionRow{c.Subject, done.transaction, d.Outcome})
+	for _, subject := range c.Subjects {
+		b.resolve(ResolvedError{Subject: subject, Outcome: d.Outcome, Transaction: done.transaction})
 	}
+	b.events = append(b.events, d.Events...)
 	if d.Audit != nil {
 		b.audits = append(b.audits, *d.Audit)
 	}
 	b.keys[c.Key] = done
 	return v
+}
+
+func (b *batch) resolve(end ResolvedError) {
+	if b.resolved == nil {
+		b.resolved = make(map[uuid.UUID]ResolvedError)
+	}
+	b.resolved[end.Subject] = end
+	b.resolutions = append(b.resolutions, end)
 }
 
 // post enters entries into their accounts.

@@ -33,7 +33,7 @@ func drawCommand(t *rapid.T, b *batch, key string, holds []uuid.UUID, paid Trans
 		c = counted(key, move(from, 7-max(from, 3), amount)...)
 	}
 	if rapid.IntRange(0, 3).Draw(t, "resolves") == 0 {
-		c.Subject = rapid.SampledFrom(subjects).Draw(t, "subject")
+		c.Subjects = []uuid.UUID{rapid.SampledFrom(subjects).Draw(t, "subject")}
 		decide := c.Decide
 		c.Decide = func(v View) (Draft, error) {
 			d, err := decide(v)
@@ -117,8 +117,8 @@ func TestEachRefusalOfWhatIsHeldOrGivenBackLeavesNothingBehind(t *testing.T) {
 	deadline := testCommand("deadline", move(3, 4, 1)...)
 	deadline.Deadline = b.now
 	subject := testCommand("subject", move(3, 4, 1)...)
-	subject.Subject = uuid.UUID{9}
-	b.resolved = map[uuid.UUID]ResolvedError{subject.Subject: {Outcome: 2}}
+	subject.Subjects = []uuid.UUID{{9}}
+	b.resolved = map[uuid.UUID]ResolvedError{{9}: {Outcome: 2}}
 	for name, c := range map[string]struct {
 		command *Command
 		want    error

@@ -50,7 +50,7 @@ func TestAHoldOfAClosedAccountCanBeVoidedButNotIncreased(t *testing.T) {
 func TestASubjectMustEndWithAnOutcome(t *testing.T) {
 	b := testBatch()
 	c := testCommand("pay", move(3, 4, 10)...)
-	c.Subject = uuid.New()
+	c.Subjects = []uuid.UUID{uuid.New()}
 	before := whole(b)
 	if b.decide(c).err == nil {
 		t.Error("a subject was brought to its end without an outcome")

@@ -43,8 +43,10 @@ var (
 	ErrImportTime = errors.New("imports must be of the past and in the order of time")
 )
 
-// ResolvedError says how the command's Subject ended before. It is ErrResolved.
+// ResolvedError says how one of the command's Subjects ended before. It is
+// ErrResolved.
 type ResolvedError struct {
+	Subject uuid.UUID
 	Outcome Outcome
 	// Transaction is what it ended with; zero if with none.
 	Transaction uuid.UUID

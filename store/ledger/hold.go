@@ -118,10 +118,21 @@ type NewHold struct {
 	ExcessBPS  int    // 0 to MaxExcessBPS
 	Reference  string // who holds and what for
 	ExpireTime time.Time
+
+	// ID is what the hold is known by from the start; a fresh one if zero.
+	ID uuid.UUID
+	// Subjects are what the hold brings to their end, with Outcome, and Deadline is
+	// until when it can. See Command.
+	Subjects []uuid.UUID
+	Outcome  Outcome
+	Deadline time.Time
+	// Events are told in the same commit.
+	Events []Event
 }
 
 // CreateHold sets money aside: it is no longer available at once. It fails with
-// ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded; with
+// ErrInsufficientFunds, a LimitError, ErrExpireTime or ErrUnbounded, and with
+// Subjects or a Deadline with a ResolvedError or ErrExpired; with
 // ErrUnbalanced for an amount or excess out of range, and with ErrInvalidText for a
 // reference that can't be stored.
 func (l *Ledger) CreateHold(ctx context.Context, who Identity, h NewHold) (Result, error) {
@@ -134,13 +145,21 @@ func (l *Ledger) CreateHold(ctx context.Context, who Identity, h NewHold) (Resul
 
 // HoldCommand is the command behind CreateHold.
 func HoldCommand(who Identity, h NewHold) Command {
+	if h.ID == uuid.Nil {
+		h.ID = id.New()
+	}
 	hold := Hold{
-		ID: id.New(), Account: h.Account, Amount: h.Amount, ExcessBPS: h.ExcessBPS,
+		ID: h.ID, Account: h.Account, Amount: h.Amount, ExcessBPS: h.ExcessBPS,
 		State: HoldOpen, Reference: h.Reference, ExpireTime: h.ExpireTime.Truncate(time.Microsecond),
 	}
 	return Command{
 		Key: who.Key, Fingerprint: who.Fingerprint, Accounts: []AccountID{h.Account}, Hold: hold.ID, Counted: true,
-		Decide: func(v View) (Draft, error) { return createHold(v, hold) },
+		Subjects: h.Subjects, Deadline: h.Deadline,
+		Decide: func(v View) (Draft, error) {
+			d, err := createHold(v, hold)
+			d.Outcome, d.Events = h.Outcome, h.Events
+			return d, err
+		},
 	}
 }
 
@@ -150,10 +169,14 @@ func (l *Ledger) IncreaseHold(ctx context.Context, who Identity, hold uuid.UUID,
 	return l.changeHold(ctx, who, hold, func(v View) (Draft, error) { return increaseHold(v, by) })
 }
 
-// VoidHold gives back what remains of a hold. It fails with ErrHoldNotFound,
-// ErrHoldClosed or ErrHoldExpired.
-func (l *Ledger) VoidHold(ctx context.Context, who Identity, hold uuid.UUID) (Result, error) {
-	return l.changeHold(ctx, who, hold, voidHold)
+// VoidHold gives back what remains of a hold, and tells events of it. It fails with
+// ErrHoldNotFound, ErrHoldClosed or ErrHoldExpired.
+func (l *Ledger) VoidHold(ctx context.Context, who Identity, hold uuid.UUID, events ...Event) (Result, error) {
+	return l.changeHold(ctx, who, hold, func(v View) (Draft, error) {
+		d, err := voidHold(v)
+		d.Events = events
+		return d, err
+	})
 }
 
 // changeHold runs a decision that moves no money.
@@ -178,6 +201,7 @@ type Capture struct {
 	Final   bool
 	Note    string
 	Details json.RawMessage
+	Events  []Event // told in the same commit
 }
 
 // CaptureHold moves money that was held. A hold can be captured in several parts,

@@ -80,7 +80,7 @@ func captureHold(v View, c Capture) (Draft, error) {
 		h = closed(h, HoldCaptured, v.Now())
 	}
 	return Draft{
-		Postings: postings, Note: c.Note, Details: c.Details,
+		Postings: postings, Note: c.Note, Details: c.Details, Events: c.Events,
 		Hold: &HoldChange{Operation: HoldCapture, After: h},
 	}, nil
 }

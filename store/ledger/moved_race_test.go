@@ -157,7 +157,7 @@ func TestASubjectIsResolvedOnceByCommandsOnDifferentAccounts(t *testing.T) {
 	done := b.tally(len(payers), func(l *ledger.Ledger, i int) error {
 		c := transfer(fmt.Sprint("resolve ", i), payers[i], to, 10)
 		pay := c.Decide
-		c.Subject = subject
+		c.Subjects = []uuid.UUID{subject}
 		c.Decide = func(v ledger.View) (ledger.Draft, error) {
 			d, err := pay(v)
 			d.Outcome = 1

@@ -37,7 +37,13 @@ type Refund struct {
 	// funds: what is missing is owed by an account of its own, and repaid from
 	// what comes in later, before anything else.
 	Receivable bool
-	Audit      *audit.Record
+	// From are the accounts that it is taken from, one after the other, each as far
+	// as it has funds and the last one for the rest. The account of the original's
+	// first entry, which must have paid, gets it. So a part can be given back of any
+	// transaction. Empty for those who received it, with no Receivable otherwise.
+	From   []AccountID
+	Events []Event // told in the same commit
+	Audit  *audit.Record
 }
 
 // RefundPart is the decision to give back a part of Command.Original.
@@ -76,6 +82,7 @@ func (l *Ledger) Refund(ctx context.Context, who Identity, r Refund) (Result, er
 	for _, d := range plan.debts {
 		command.Accounts = append(command.Accounts, d.receivable)
 	}
+	command.Accounts = append(command.Accounts, r.From...)
 	return l.Commit(ctx, command)
 }
 
@@ -95,7 +102,7 @@ func (l *Ledger) prepare(ctx context.Context, p *refundPlan) (err error) {
 	if p.outgoing, p.incoming, err = l.countedTimes(ctx, &p.original); err != nil {
 		return err
 	}
-	if p.refund.Receivable {
+	if p.refund.Receivable && len(p.refund.From) == 0 {
 		p.debts, err = l.openReceivables(ctx, &p.original)
 	}
 	return err
@@ -118,13 +125,19 @@ func (p *refundPlan) decide(v View) (Draft, error) {
 	case amount.Sign() < 0 || amount.Cmp(left) > 0:
 		return Draft{}, ErrRefundExceeded
 	}
-	if len(p.original.Entries) > 2 && amount != whole {
+	if len(p.original.Entries) > 2 && amount != whole && len(p.refund.From) == 0 {
 		return Draft{}, fmt.Errorf("%w: it has %d entries, so only the whole of it", ErrNotRefundable, len(p.original.Entries))
 	}
 	part := &RefundPart{
 		Amount: amount, Last: amount == left, OutgoingTime: p.outgoing, IncomingTime: p.incoming, original: &p.original,
 	}
-	d := Draft{Note: p.refund.Note, Details: p.refund.Details, Refund: part, Audit: p.refund.Audit}
+	d := Draft{
+		Note: p.refund.Note, Details: p.refund.Details, Refund: part, Events: p.refund.Events, Audit: p.refund.Audit,
+	}
+	if len(p.refund.From) > 0 {
+		d.Postings, err = p.take(v, amount)
+		return d, err
+	}
 	for _, e := range p.original.Entries {
 		back := e.Amount.Neg()
 		if len(p.original.Entries) == 2 {
@@ -136,6 +149,31 @@ func (p *refundPlan) decide(v View) (Draft, error) {
 		d.Postings = p.post(v, d.Postings, part, Posting{e.Account, back})
 	}
 	return d, nil
+}
+
+// take returns the postings of a refund that the accounts of From pay.
+func (p *refundPlan) take(v View, amount Amount) ([]Posting, error) {
+	first := p.original.Entries[0]
+	if first.Amount.Sign() > 0 {
+		return nil, fmt.Errorf("%w: its first entry is a credit", ErrNotRefundable)
+	}
+	list := []Posting{{first.Account, amount}}
+	left := amount
+	for i, from := range p.refund.From {
+		part := left
+		if a := v.Account(from); i < len(p.refund.From)-1 && a.Floor != nil && a.Available().Cmp(left) < 0 {
+			part = a.Available()
+		}
+		if part.Sign() <= 0 {
+			continue
+		}
+		var err error
+		if left, err = left.Sub(part); err != nil {
+			return nil, err
+		}
+		list = append(list, Posting{from, part.Neg()})
+	}
+	return list, nil
 }
 
 // post adds a posting, or, as far as the account lacks the funds and there is one
@@ -186,9 +224,14 @@ func (r *RefundPart) givesBack(list []charge, account AccountID) []charge {
 	if !ok {
 		return list
 	}
-	c := charge{amount: e.Amount.Abs().Neg()}
-	if len(r.original.Entries) == 2 {
-		c.amount = r.Amount.Neg()
+	// What the others got of a transaction with several is given back with the last
+	// part of it.
+	c := charge{amount: r.Amount.Neg()}
+	if len(r.original.Entries) > 2 && account != r.original.Entries[0].Account {
+		if !r.Last {
+			return list
+		}
+		c.amount = e.Amount.Abs().Neg()
 	}
 	if r.Last {
 		c.number = -1

@@ -14,7 +14,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::timestamptz[], $
 
 	insertResolutions = `
 INSERT INTO resolutions (subject, transaction_id, outcome, create_time)
-SELECT r.*, $4::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS r`
+SELECT r.*, $4::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS r (subject) ORDER BY r.subject`
+
+	insertEvents = `
+INSERT INTO events (type, subject, payload)
+SELECT e.type, e.subject, e.payload::jsonb FROM unnest($1::text[], $2::text[], $3::text[]) AS e (type, subject, payload)`
 )
 
 func refundArgs(list []refundRow) []any {
@@ -36,9 +40,18 @@ func resolutionArgs(b *batch) []any {
 	var transactions []*uuid.UUID
 	var outcomes []int16
 	for _, r := range b.resolutions {
-		subjects = append(subjects, r.subject)
-		transactions = append(transactions, optionalID(r.transaction))
-		outcomes = append(outcomes, int16(r.outcome))
+		subjects = append(subjects, r.Subject)
+		transactions = append(transactions, optionalID(r.Transaction))
+		outcomes = append(outcomes, int16(r.Outcome))
 	}
 	return []any{subjects, transactions, outcomes, b.now}
+}
+
+func eventArgs(list []Event) []any {
+	var types, subjects, payloads []string
+	for i := range list {
+		types, subjects = append(types, list[i].Type), append(subjects, list[i].Subject)
+		payloads = append(payloads, string(list[i].Payload))
+	}
+	return []any{types, subjects, payloads}
 }

@@ -90,8 +90,8 @@ func (w *wanted) add(it *item) {
 	if c.Original != uuid.Nil {
 		w.originals = append(w.originals, c.Original)
 	}
-	if c.Subject != uuid.Nil {
-		w.subjects = append(w.subjects, c.Subject)
+	for _, subject := range c.Subjects {
+		w.subjects = append(w.subjects, subject)
 	}
 	w.limited = w.limited || c.Counted || c.Original != uuid.Nil
 }
@@ -290,10 +290,9 @@ func (b *batch) scanRefunded(rows pgx.Rows) error {
 }
 
 func (b *batch) scanResolved(rows pgx.Rows) error {
-	var subject uuid.UUID
 	var transaction *uuid.UUID
 	var ended ResolvedError
-	if err := rows.Scan(&subject, &ended.Outcome, &transaction); err != nil {
+	if err := rows.Scan(&ended.Subject, &ended.Outcome, &transaction); err != nil {
 		return err
 	}
 	if transaction != nil {
@@ -302,6 +301,6 @@ func (b *batch) scanResolved(rows pgx.Rows) error {
 	if b.resolved == nil {
 		b.resolved = make(map[uuid.UUID]ResolvedError)
 	}
-	b.resolved[subject] = ended
+	b.resolved[ended.Subject] = ended
 	return nil
 }

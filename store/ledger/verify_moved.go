@@ -46,7 +46,7 @@ WITH counters AS (
       FROM counters c JOIN hold_operations o ON o.account_id = c.id AND o.counted_time >= c.s
      WHERE c.d = 'outgoing'
     UNION ALL
-    SELECT c.id, c.d, c.p, c.z, -CASE WHEN t.more = 0 THEN r.amount ELSE abs(e.amount) END,
+    SELECT c.id, c.d, c.p, c.z, -CASE WHEN t.more = 0 OR t.a_account = c.id THEN r.amount WHEN r.counted_number = 1 THEN abs(e.amount) ELSE 0 END,
            CASE WHEN t.kind = 4 AND c.d = 'outgoing' THEN 0 ELSE -r.counted_number END
       FROM counters c
       JOIN account_entries e ON e.account_id = c.id AND (e.amount < 0) = (c.d = 'outgoing')

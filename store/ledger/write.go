@@ -94,6 +94,9 @@ func (l *Ledger) statements(ctx context.Context, b *batch) ([]statement, error) 
 	if len(b.resolutions) > 0 {
 		list = append(list, statement{insertResolutions, resolutionArgs(b)})
 	}
+	if len(b.events) > 0 {
+		list = append(list, statement{insertEvents, eventArgs(b.events)})
+	}
 	return append(list, auditStatements(b)...), nil
 }
 

@@ -1,4 +1,4 @@
-package wallet
+package mask_test
 
 import (
 	"strings"
@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/tillbook/tillbook/server/mask"
 )
 
 func TestMaskShowsOnlyTheEndsOfANameLongEnoughToHideIn(t *testing.T) {
@@ -20,15 +22,15 @@ func TestMaskShowsOnlyTheEndsOfANameLongEnoughToHideIn(t *testing.T) {
 		"王小明同学":            "王***学",
 	}
 	for name, want := range cases {
-		if got := mask(name); got != want {
-			t.Errorf("mask(%q) = %q, want %q", name, got, want)
+		if got := mask.Name(name); got != want {
+			t.Errorf("mask.Name(%q) = %q, want %q", name, got, want)
 		}
 	}
 }
 
 func TestMaskNeverTellsTheLengthAndNeverCutsACharacter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		masked := mask(rapid.String().Draw(t, "name"))
+		masked := mask.Name(rapid.String().Draw(t, "name"))
 		if !utf8.ValidString(masked) {
 			t.Fatalf("%q is not UTF-8", masked)
 		}

@@ -1,0 +1,56 @@
+package checkout
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/store/ledger"
+)
+
+// subjects are who is told what happens to a checkout: its merchant and, if it has
+// one, its terminal.
+func subjects(merchant uuid.UUID, terminal *uuid.UUID) []string {
+	list := []string{money.MerchantScope(merchant)}
+	if terminal != nil {
+		list = append(list, money.TerminalScope(*terminal))
+	}
+	return list
+}
+
+// events are what is told in the ledger's commit.
+func (c *Checkout) events(h Happening) []ledger.Event {
+	payload, err := json.Marshal(map[string]uuid.UUID{"checkout": c.ID})
+	if err != nil {
+		panic(err) // a UUID is always JSON
+	}
+	var list []ledger.Event
+	for _, subject := range subjects(c.Merchant, c.row.TerminalID) {
+		list = append(list, ledger.Event{Type: string(h), Subject: subject, Payload: payload})
+	}
+	return list
+}
+
+// told are events of several checkouts as columns.
+type told struct {
+	ids      []uuid.UUID
+	subjects []string
+}
+
+func (t *told) add(checkout, merchant uuid.UUID, terminal *uuid.UUID) {
+	for _, subject := range subjects(merchant, terminal) {
+		t.ids, t.subjects = append(t.ids, checkout), append(t.subjects, subject)
+	}
+}
+
+// of keeps the events of some of the checkouts.
+func (t *told) of(checkouts []uuid.UUID) (kept told) {
+	for i, about := range t.ids {
+		if slices.Contains(checkouts, about) {
+			kept.ids, kept.subjects = append(kept.ids, about), append(kept.subjects, t.subjects[i])
+		}
+	}
+	return kept
+}

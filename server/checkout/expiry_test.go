@@ -1,0 +1,99 @@
+package checkout_test
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
+	"github.com/tillbook/tillbook/server/checkout"
+	"github.com/tillbook/tillbook/server/money"
+)
+
+// expired is how many checkouts have expired, by the rows that say so.
+func (w *world) expired() (n int) {
+	w.Helper()
+	if err := w.store.Pool.QueryRow(w.Context(), `SELECT count(*) FROM resolutions WHERE outcome = 5`).Scan(&n); err != nil {
+		w.Fatal(err)
+	}
+	return n
+}
+
+func TestWhatNobodyLooksAtExpiresOnceByItself(t *testing.T) {
+	w := newWorldWith(t, checkout.Deps{SweepInterval: 2 * time.Millisecond})
+	var list []*checkout.Checkout
+	for range 15 {
+		d := w.draft("1.00 USD")
+		d.ExpireTime = timestamppb.New(time.Now().Add(100 * time.Millisecond))
+		list = append(list, w.create(d))
+	}
+	sweepOnBoth(t, w)
+	eventually(t, "expiry", func() bool { return w.expired() == len(list) })
+	for _, c := range list {
+		w.wantEvents(c, "created expired")
+		w.wantState(c, checkout.Expired)
+	}
+}
+
+func TestExpiriesAreToldApart(t *testing.T) {
+	w := newWorldWith(t, checkout.Deps{CaptureLife: 100 * time.Millisecond, SweepInterval: 5 * time.Millisecond})
+	soon := func(d *checkout.Draft) *checkout.Draft {
+		d.ExpireTime = timestamppb.New(time.Now().Add(200 * time.Millisecond))
+		return d
+	}
+	elsewhere := w.draft("1.00 USD")
+	elsewhere.Terminal, elsewhere.Store = [16]byte{}, w.shop.Store
+	never, sent, shown, none := w.create(soon(w.draft("1.00 USD"))), w.create(soon(w.draft("1.00 USD"))), w.create(soon(w.draft("1.00 USD"))), w.create(soon(elsewhere))
+	if err := w.desks[0].MarkDispatched(t.Context(), ids(sent, shown)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.desks[0].MarkAcknowledged(t.Context(), ids(shown)); err != nil {
+		t.Fatal(err)
+	}
+	_, authorized, _, _ := w.payInTime(func(d *checkout.Draft) { d.Capture = checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL })
+	sweepOnBoth(t, w)
+	for c, want := range map[*checkout.Checkout]checkoutv1.CheckoutExpiry{
+		never:      checkoutv1.CheckoutExpiry_CHECKOUT_EXPIRY_NOT_DELIVERED,
+		sent:       checkoutv1.CheckoutExpiry_CHECKOUT_EXPIRY_NOT_ACKNOWLEDGED,
+		shown:      checkoutv1.CheckoutExpiry_CHECKOUT_EXPIRY_NOT_PAID,
+		none:       checkoutv1.CheckoutExpiry_CHECKOUT_EXPIRY_NOT_PAID,
+		authorized: checkoutv1.CheckoutExpiry_CHECKOUT_EXPIRY_NOT_CAPTURED,
+	} {
+		eventually(t, want.String(), func() bool { return w.get(c).State == checkout.Expired })
+		m := w.message(w.get(c), checkout.ForMerchant())
+		if m.GetExpiry() != want || m.GetQrText() != "" || m.GetPayment() != nil {
+			t.Errorf("the merchant sees %v, want %v", m, want)
+		}
+		if c != authorized && m.GetCloseTime().AsTime().Before(m.GetExpireTime().AsTime()) {
+			t.Errorf("it expired at %v, before its time %v", m.GetCloseTime().AsTime(), m.GetExpireTime().AsTime())
+		}
+	}
+	w.wantEvents(authorized, "created authorized expired")
+	w.wantMoney("1000.00", "0.00", "0.00", "0.00")
+	if got := w.events(none, money.MerchantScope(w.shop.Merchant)); got != "created expired" {
+		t.Errorf("the merchant was told %q", got)
+	}
+	if got := w.events(none, money.TerminalScope(w.shop.Terminal)); got != "" {
+		t.Errorf("a terminal was told %q of what is not its own", got)
+	}
+}
+
+func TestWhatHasEndedIsNotLookedAtAgain(t *testing.T) {
+	w := newWorldWith(t, checkout.Deps{SweepInterval: 5 * time.Millisecond})
+	_, paid, _, _ := w.payInTime(func(*checkout.Draft) {})
+	_, held, _, _ := w.payInTime(func(d *checkout.Draft) { d.Capture = checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL })
+	sweepOnBoth(t, w)
+	due := func(c *checkout.Checkout) (at *time.Time) {
+		if err := w.store.Pool.QueryRow(t.Context(), `SELECT due_time FROM checkouts WHERE id = $1`, c.ID).Scan(&at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	eventually(t, "the end of looking", func() bool { return due(paid) == nil })
+	eventually(t, "the authorization's turn", func() bool { at := due(held); return at != nil && time.Until(*at) > 6*24*time.Hour })
+	w.wantState(paid, checkout.Succeeded)
+	w.wantState(held, checkout.Authorized)
+	w.wantEvents(paid, "created succeeded")
+	w.wantEvents(held, "created authorized")
+}
