@@ -157,7 +157,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, Draining: s.draining, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	// A verification may take longer than a stopping server waits.

@@ -41,7 +41,7 @@ func (q *Queries) CountActivationTry(ctx context.Context, id uuid.UUID) error {
 const deleteOldAssertions = `-- name: DeleteOldAssertions :execrows
 DELETE FROM terminal_assertions
  WHERE id IN (SELECT a.id FROM terminal_assertions AS a WHERE a.expire_time < $1
-               ORDER BY a.expire_time LIMIT $2 FOR UPDATE SKIP LOCKED)
+               ORDER BY a.expire_time LIMIT $2)
 `
 
 type DeleteOldAssertionsParams struct {
@@ -208,6 +208,24 @@ func (q *Queries) GetTerminal(ctx context.Context, arg GetTerminalParams) (Termi
 		&i.State,
 		&i.Attention,
 	)
+	return i, err
+}
+
+const getTerminalSale = `-- name: GetTerminalSale :one
+SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked FROM terminals WHERE id = $1
+`
+
+type GetTerminalSaleRow struct {
+	MerchantID uuid.UUID
+	StoreID    uuid.UUID
+	Locked     bool
+}
+
+// GetTerminalSale tells whose a terminal is and whether it may sell.
+func (q *Queries) GetTerminalSale(ctx context.Context, id uuid.UUID) (GetTerminalSaleRow, error) {
+	row := q.db.QueryRow(ctx, getTerminalSale, id)
+	var i GetTerminalSaleRow
+	err := row.Scan(&i.MerchantID, &i.StoreID, &i.Locked)
 	return i, err
 }
 

@@ -10,9 +10,9 @@ import (
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
+	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
-	"github.com/tillbook/tillbook/store/id"
 )
 
 // epochSlack is how far ahead of the database a device may be, which happens when
@@ -86,7 +86,7 @@ func lockShared(ctx context.Context, q *store.Queries, terminal uuid.UUID, row s
 	if err := endSessions(ctx, q, terminal, ending{Epoch: row.Epoch, Why: whyShared}); err != nil {
 		return err
 	}
-	return emit(ctx, q, typeAlert, "merchant/"+id.Format(id.Merchant, row.MerchantID), alertPayload{
+	return emit(ctx, q, typeAlert, money.MerchantScope(row.MerchantID), alertPayload{
 		Terminal: terminal, Message: "Two devices use the key of this terminal. It was locked.",
 	})
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/store"
 )
 
@@ -33,13 +35,38 @@ type item struct {
 // later than the event: a checkout that is offered again may be paid already.
 type content struct {
 	store *store.Store
-	now   func() time.Time
+	desk  *checkout.Desk
 }
 
-// isTold says whether terminals are told of events of this type. The others count in
-// the sequence all the same.
+// isTold says whether terminals are told of events of this type. The others, such as
+// that a checkout was sent, count in the sequence all the same.
 func isTold(kind string) bool {
-	return kind == typeCommand || kind == typeConfiguration
+	return kind == typeCommand || kind == typeConfiguration || tellsOf(kind) != nil
+}
+
+// tellsOf says how a terminal is told what happened to a checkout; nil if it isn't.
+func tellsOf(kind string) func(*terminalv1.SessionResponse_Event, *checkoutv1.Checkout) {
+	type told = terminalv1.SessionResponse_Event
+	switch checkout.Happening(kind) {
+	case checkout.Create:
+		return func(e *told, c *checkoutv1.Checkout) {
+			e.Event = &terminalv1.SessionResponse_Event_CheckoutOffered{CheckoutOffered: c}
+		}
+	case checkout.Succeed:
+		return func(e *told, c *checkoutv1.Checkout) {
+			e.Event = &terminalv1.SessionResponse_Event_CheckoutPaid{CheckoutPaid: c}
+		}
+	case checkout.Refund:
+		return func(e *told, c *checkoutv1.Checkout) {
+			e.Event = &terminalv1.SessionResponse_Event_CheckoutRefunded{CheckoutRefunded: c}
+		}
+	case checkout.Authorize, checkout.Decline, checkout.Cancel, checkout.Expire:
+		return func(e *told, c *checkoutv1.Checkout) {
+			e.Event = &terminalv1.SessionResponse_Event_CheckoutUpdated{CheckoutUpdated: c}
+		}
+	default:
+		return nil
+	}
 }
 
 // standing is what decides whether a terminal may have a session.
@@ -98,30 +125,70 @@ func (c *content) items(ctx context.Context, events map[uuid.UUID][]event) (map[
 // things are what events are about.
 type things struct {
 	configurations map[uuid.UUID]*terminalv1.Configuration
+	checkouts      map[uuid.UUID]*checkoutv1.Checkout
 }
 
-// lookUp reads all that the events are about, in one statement a kind.
+// lookUp reads all that the events are about, in one go a kind.
 func (c *content) lookUp(ctx context.Context, events map[uuid.UUID][]event) (*things, error) {
-	about := &things{configurations: make(map[uuid.UUID]*terminalv1.Configuration)}
-	var changed []uuid.UUID
+	var configured, sold []uuid.UUID
 	for terminal, list := range events {
+		changed := false
 		for i := range list {
-			if list[i].kind == typeConfiguration {
-				changed = append(changed, terminal)
-				break
+			changed = changed || list[i].kind == typeConfiguration
+			if tellsOf(list[i].kind) == nil {
+				continue
+			}
+			if p, err := readPayload[checkoutPayload](list[i].payload); err == nil {
+				sold = append(sold, p.Checkout)
 			}
 		}
-	}
-	if len(changed) > 0 {
-		rows, err := c.store.Queries().ListConfigurations(ctx, changed)
-		if err != nil {
-			return nil, fmt.Errorf("reading configurations: %w", err)
-		}
-		for i := range rows {
-			about.configurations[rows[i].ID] = configurationMessage(&rows[i])
+		if changed {
+			configured = append(configured, terminal)
 		}
 	}
-	return about, nil
+	configurations, err := c.configurations(ctx, configured)
+	if err != nil {
+		return nil, err
+	}
+	checkouts, err := c.checkouts(ctx, sold)
+	if err != nil {
+		return nil, err
+	}
+	return &things{configurations, checkouts}, nil
+}
+
+func (c *content) configurations(ctx context.Context, terminals []uuid.UUID) (map[uuid.UUID]*terminalv1.Configuration, error) {
+	if len(terminals) == 0 {
+		return nil, nil
+	}
+	rows, err := c.store.Queries().ListConfigurations(ctx, terminals)
+	if err != nil {
+		return nil, fmt.Errorf("reading configurations: %w", err)
+	}
+	found := make(map[uuid.UUID]*terminalv1.Configuration, len(rows))
+	for i := range rows {
+		found[rows[i].ID] = configurationMessage(&rows[i])
+	}
+	return found, nil
+}
+
+func (c *content) checkouts(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*checkoutv1.Checkout, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list, err := c.desk.ByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := c.desk.Messages(ctx, list, checkout.ForTerminal())
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[uuid.UUID]*checkoutv1.Checkout, len(list))
+	for i, sale := range list {
+		found[sale.ID] = shown[i]
+	}
+	return found, nil
 }
 
 // item makes the message of one event.
@@ -143,7 +210,17 @@ func (t *things) item(terminal uuid.UUID, e *event) (item, bool) {
 		told.Event = &terminalv1.SessionResponse_Event_Configuration{Configuration: found}
 		return it, ok
 	}
-	return item{}, false
+	tell := tellsOf(e.kind)
+	p, err := readPayload[checkoutPayload](e.payload)
+	sale := t.checkouts[p.Checkout]
+	if tell == nil || err != nil || sale == nil {
+		return item{}, false
+	}
+	tell(told, sale)
+	if checkout.Happening(e.kind) == checkout.Create {
+		it.offered = p.Checkout
+	}
+	return it, true
 }
 
 func configurationMessage(r *store.ListConfigurationsRow) *terminalv1.Configuration {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
+	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/id"
 )
@@ -29,9 +30,7 @@ const (
 )
 
 // subjectOf is the subject of what a terminal is told.
-func subjectOf(terminal uuid.UUID) string {
-	return subjectPrefix + id.Format(id.Terminal, terminal)
-}
+func subjectOf(terminal uuid.UUID) string { return money.TerminalScope(terminal) }
 
 // sessionSubjectOf is the subject of what happens to a terminal's sessions.
 func sessionSubjectOf(terminal uuid.UUID) string {
@@ -58,6 +57,11 @@ type commandPayload struct {
 type alertPayload struct {
 	Terminal uuid.UUID `json:"terminal"`
 	Message  string    `json:"message"`
+}
+
+// checkoutPayload is that of what happens to checkouts.
+type checkoutPayload struct {
+	Checkout uuid.UUID `json:"checkout"`
 }
 
 // begun is the payload of typeSessionBegun: a session with this epoch took over.

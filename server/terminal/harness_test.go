@@ -291,7 +291,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-
 func (s *shop) reissue(t testing.TB, r *replica, terminal string) (code string) {
 	t.Helper()
 	res := &terminalv1.ReissueActivationCodeResponse{}
@@ -299,3 +298,6 @@ func (s *shop) reissue(t testing.TB, r *replica, terminal string) (code string) 
 		&terminalv1.ReissueActivationCodeRequest{MerchantId: s.merchant, TerminalId: terminal}, res))
 	return res.GetActivationCode()
 }
+
+// recheckOften makes a replica compare its sessions with the database all the time.
+func recheckOften(c *server.Config) { c.Terminal.Recheck = 20 * time.Millisecond }

@@ -13,6 +13,8 @@ import (
 const (
 	// silence is after how much of it a session is given up.
 	silence = 3 * heartbeatEvery
+	// roundTimeout bounds one round.
+	roundTimeout = 30 * time.Second
 	// sweepBatch bounds what one statement of a sweep locks and deletes.
 	sweepBatch = 1000
 )
@@ -28,7 +30,7 @@ func (s *Service) maintain(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		roundCtx, cancel := context.WithTimeout(ctx, s.config.Recheck)
+		roundCtx, cancel := context.WithTimeout(ctx, roundTimeout)
 		if err := s.recheck(roundCtx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sessions can't be compared with the database", "error", err)
 		}

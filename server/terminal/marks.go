@@ -6,13 +6,15 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/server/checkout"
 )
 
 // marks collects which checkouts were sent to their terminals and which of them the
 // terminals took, and notes both: what gathers while one note is under way is the
 // next.
 type marks struct {
-	desk desk
+	desk *checkout.Desk
 	log  *slog.Logger
 
 	mu    sync.Mutex

@@ -10,6 +10,7 @@ import (
 
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
@@ -57,7 +58,7 @@ type Deps struct {
 	Store   *store.Store
 	Limiter *rate.Limiter
 	// Desk keeps the checkouts.
-	Desk desk
+	Desk *checkout.Desk
 	// Secret derives the key under which activation codes are hashed.
 	Secret *secret.Keys
 	// Draining is done when the replica is about to stop.
@@ -70,8 +71,8 @@ type Deps struct {
 
 // Service serves TerminalService and lets terminals in. Run must run beside it.
 type Service struct {
-	terminalv1connect.UnimplementedTerminalServiceHandler
 	store   *store.Store
+	desk    *checkout.Desk
 	limiter *rate.Limiter
 	codes   codes
 	hub     *hub
@@ -90,10 +91,10 @@ func New(d Deps) *Service {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: d.Store, limiter: d.Limiter, codes: codes{key: d.Secret.Derive("terminal/activation")},
+		store: d.Store, desk: d.Desk, limiter: d.Limiter, codes: codes{key: d.Secret.Derive("terminal/activation")},
 		log: d.Logger, config: d.Config, now: d.Clock,
 	}
-	s.hub = newHub(d, &content{store: d.Store, now: d.Clock})
+	s.hub = newHub(d, &content{store: d.Store, desk: d.Desk})
 	return s
 }
 

@@ -23,13 +23,24 @@ var sessionDesc = &grpc.StreamDesc{StreamName: "Session", ServerStreams: true, C
 // dial opens a stream and says hello.
 func (g *gadget) dial(t testing.TB, conn grpc.ClientConnInterface, hello *terminalv1.SessionRequest_Hello) *line {
 	t.Helper()
-	ctx, cancel := context.WithCancel(g.context(t))
+	return open(g.context(t), t, conn, hello)
+}
+
+func open(ctx context.Context, t testing.TB, conn grpc.ClientConnInterface, hello *terminalv1.SessionRequest_Hello) *line {
+	t.Helper()
+	l := begin(ctx, t, conn)
+	l.say(&terminalv1.SessionRequest{Message: &terminalv1.SessionRequest_Hello_{Hello: hello}})
+	return l
+}
+
+// begin opens a stream and says nothing.
+func begin(ctx context.Context, t testing.TB, conn grpc.ClientConnInterface) *line {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
 	t.Cleanup(cancel)
 	stream, err := conn.NewStream(ctx, sessionDesc, terminalv1connect.TerminalServiceSessionProcedure)
 	must(t, err)
-	l := &line{t: t, cancel: cancel, stream: &grpc.GenericClientStream[terminalv1.SessionRequest, terminalv1.SessionResponse]{ClientStream: stream}}
-	l.say(&terminalv1.SessionRequest{Message: &terminalv1.SessionRequest_Hello_{Hello: hello}})
-	return l
+	return &line{t: t, cancel: cancel, stream: &grpc.GenericClientStream[terminalv1.SessionRequest, terminalv1.SessionResponse]{ClientStream: stream}}
 }
 
 // session opens a session that must be welcome.

@@ -70,7 +70,7 @@ INSERT INTO terminal_assertions (id, expire_time) VALUES (@id, @expire_time) ON 
 -- name: DeleteOldAssertions :execrows
 DELETE FROM terminal_assertions
  WHERE id IN (SELECT a.id FROM terminal_assertions AS a WHERE a.expire_time < @before
-               ORDER BY a.expire_time LIMIT @max_rows FOR UPDATE SKIP LOCKED);
+               ORDER BY a.expire_time LIMIT @max_rows);
 
 -- LockTerminalForSession holds a terminal while a session of it begins.
 -- name: LockTerminalForSession :one
@@ -173,3 +173,7 @@ SELECT t.id, t.epoch, t.key_shared, (t.revoke_time IS NOT NULL)::bool AS revoked
   JOIN merchants AS m ON m.id = t.merchant_id
   JOIN stores AS s ON s.id = t.store_id
  WHERE t.id = ANY(sqlc.arg(ids)::uuid[]);
+
+-- GetTerminalSale tells whose a terminal is and whether it may sell.
+-- name: GetTerminalSale :one
+SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked FROM terminals WHERE id = @id;
