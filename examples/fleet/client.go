@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -12,17 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc/status"
-
-	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 )
 
 const (
 	asset = "USD"
 	// statusEvery is how often a client process says how it goes.
 	statusEvery = 100 * time.Millisecond
-	// maxPause bounds the wait between two tries to come online.
-	maxPause = time.Minute
+	// maxError is how much of an error's text is told.
+	maxError = 120
 )
 
 // client is one of the client processes.
@@ -118,7 +114,10 @@ func (c *client) begin(ctx context.Context, b *beginning) error {
 				}
 				lines++
 			}
-			d := &device{line: l}
+			d, err := c.newDevice(l)
+			if err != nil {
+				return err
+			}
 			c.devices = append(c.devices, d)
 			group.Go(func() error { return d.activate(ctx, code) })
 		}
@@ -134,34 +133,24 @@ func (c *client) begin(ctx context.Context, b *beginning) error {
 	return group.Wait()
 }
 
-// live keeps a terminal online. It comes online as soon as it gets a turn; after
-// that, when it loses its session, it waits a random time first, as all others do
-// that lost theirs at the same moment.
+// live keeps a terminal online. It begins when it gets a turn.
 func (c *client) live(ctx context.Context, d *device) {
-	first := sync.OnceFunc(c.connecting.Done)
-	spread := time.Duration(c.begun.SpreadMS) * time.Millisecond
-	pause := spread
-	for ctx.Err() == nil {
-		c.handshakes <- struct{}{}
-		ready := sync.OnceFunc(func() { <-c.handshakes })
-		err := d.session(d.line.context(ctx), c, func() {
-			ready()
-			first()
-			pause = spread
-		})
-		ready()
-		c.failed("session", err)
-		time.Sleep(jitter(pause))
-		pause = min(2*pause, maxPause)
+	c.handshakes <- struct{}{}
+	d.ready = sync.OnceFunc(func() {
+		<-c.handshakes
+		c.connecting.Done()
+	})
+	if err := d.Run(ctx); err != nil && ctx.Err() == nil {
+		c.failed("terminal", err)
 	}
 }
 
+func (c *client) spread() time.Duration { return time.Duration(c.begun.SpreadMS) * time.Millisecond }
+
+// failed counts an error, by how it begins: what follows may be different each time.
 func (c *client) failed(doing string, err error) {
-	text := status.Convert(err).Message()
-	if len(text) > 60 {
-		text = text[:60]
-	}
-	c.count(func(s *state) { s.Errors[fmt.Sprintf("%s: %s: %s", doing, status.Code(err), text)]++ })
+	text := doing + ": " + err.Error()
+	c.count(func(s *state) { s.Errors[text[:min(len(text), maxError)]]++ })
 }
 
 func (c *client) count(f func(*state)) {
@@ -177,29 +166,4 @@ func (c *client) snapshot() *state {
 	s := c.state
 	s.Online, s.Errors = slices.Clone(s.Online), maps.Clone(s.Errors)
 	return &s
-}
-
-func (c *client) welcomed(d *device) {
-	d.replica = int(d.line.replica.Load())
-	d.online.Store(true)
-	c.count(func(s *state) { s.Handshakes++; s.Online[d.replica]++ })
-}
-
-func (c *client) parted(d *device) {
-	d.online.Store(false)
-	c.count(func(s *state) { s.Online[d.replica]-- })
-}
-
-func (c *client) resent() { c.count(func(s *state) { s.Resent++ }) }
-
-func (c *client) beaten() { c.count(func(s *state) { s.Heartbeats++ }) }
-
-func (c *client) happened(_ *device, e *terminalv1.SessionResponse_Event) {
-	now := time.Now()
-	switch {
-	case e.GetCheckoutOffered() != nil:
-		c.book.offered(e.GetCheckoutOffered(), now)
-	case e.GetCheckoutPaid() != nil:
-		c.book.paid(e.GetCheckoutPaid(), now)
-	}
 }

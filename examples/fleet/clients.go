@@ -124,7 +124,6 @@ func (c crew) state() state {
 		sum.Created += s.Created
 		sum.Paid += s.Paid
 		sum.Late += s.Late
-		sum.Resent += s.Resent
 		for e, n := range s.Errors {
 			sum.Errors[e] += n
 		}

@@ -98,7 +98,7 @@ func (c *customer) pay(ctx context.Context, checkout string) error {
 		if !isUnknown(err) && !errors.Is(err, tillbook.ReasonUnavailable) && !errors.Is(err, tillbook.ReasonOverloaded) {
 			return err
 		}
-		time.Sleep(jitter(time.Second << min(try, 3) / 4))
+		time.Sleep(jitter(retryPause(try)))
 	}
 	return err
 }

@@ -229,7 +229,7 @@ func (f *fleet) settle(ctx context.Context) error {
 	}
 	f.pushes(answers)
 	s := f.clients.state()
-	f.say("%d checkouts, %d paid; %d messages came again and were dropped by their terminals", s.Created, s.Paid, s.Resent)
+	f.say("%d checkouts, %d paid", s.Created, s.Paid)
 	f.complain(s)
 	if err := f.audit(ctx, answers); err != nil {
 		return err

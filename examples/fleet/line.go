@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // line is a connection that some terminals of one shop share. It leads to whichever
@@ -60,31 +59,40 @@ func dialAny(ctx context.Context, addresses []string, first int) (conn net.Conn,
 	return nil, at, err
 }
 
-// context adds the shop's address.
-func (l *line) context(ctx context.Context) context.Context {
+// outgoing adds the shop's address.
+func (l *line) outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "x-forwarded-for", l.ip)
 }
 
-// invoke makes a call, again and again if it may succeed later. Each try is
-// authorized anew.
-func (l *line) invoke(ctx context.Context, procedure string, authorize func(context.Context) context.Context, request, answer proto.Message) error {
-	for try := range 12 {
-		callCtx, cancel := context.WithTimeout(l.context(ctx), 10*time.Second)
-		if authorize != nil {
-			callCtx = authorize(callCtx)
-		}
-		err := l.conn.Invoke(callCtx, procedure, request, answer, grpc.WaitForReady(true))
+const (
+	// callTries is how often a call is made that may succeed later, and callTimeout
+	// how long each try may take.
+	callTries   = 12
+	callTimeout = 10 * time.Second
+)
+
+// Invoke makes a call, again and again if it may succeed later. All of a terminal's
+// calls can be repeated.
+func (l *line) Invoke(ctx context.Context, procedure string, request, answer any, options ...grpc.CallOption) error {
+	options = append(options, grpc.WaitForReady(true))
+	for try := 1; ; try++ {
+		callCtx, cancel := context.WithTimeout(l.outgoing(ctx), callTimeout)
+		err := l.conn.Invoke(callCtx, procedure, request, answer, options...)
 		cancel()
-		if err == nil || !passes(err) || try == 11 {
+		if err == nil || !passes(err) || try == callTries {
 			return err
 		}
 		select {
-		case <-time.After(jitter(time.Second << min(try, 3) / 4)):
+		case <-time.After(jitter(retryPause(try))):
 		case <-ctx.Done():
-			return ctx.Err()
+			return err
 		}
 	}
-	return nil
+}
+
+// NewStream opens a stream.
+func (l *line) NewStream(ctx context.Context, desc *grpc.StreamDesc, procedure string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return l.conn.NewStream(l.outgoing(ctx), desc, procedure, options...)
 }
 
 // passes tells errors that go away by themselves.
@@ -95,6 +103,9 @@ func passes(err error) bool {
 	}
 	return false
 }
+
+// retryPause doubles with each try, from half a second to four.
+func retryPause(try int) time.Duration { return time.Second << min(try, 4) / 4 }
 
 // jitter is a random part of d.
 func jitter(d time.Duration) time.Duration { return rand.N(max(d, 1)) }

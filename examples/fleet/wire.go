@@ -52,7 +52,6 @@ type state struct {
 	Created    int // checkouts
 	Paid       int
 	Late       int // payments that weren't begun because too many were under way
-	Resent     int // messages that came again and that the devices dropped
 	Errors     map[string]int
 }
 
