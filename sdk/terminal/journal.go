@@ -162,7 +162,7 @@ func (j *Journal) apply(r record) {
 	case kindEpoch:
 		j.epoch = r.number
 	case kindBegin:
-		j.last, j.open = r.number, r.data
+		j.last, j.open = r.number, append([]byte{}, r.data...)
 	case kindEnd:
 		j.last, j.open = max(j.last, r.number), nil
 	case kindRequest:

@@ -47,7 +47,7 @@ func TestAJournalThatIsCutAnywhereSaysWhatItSaidBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rest := range [][]byte{nil, make([]byte, 64), []byte("rubbish that was on the disk before, and more of it")} {
+	for _, rest := range [][]byte{nil, make([]byte, 64), []byte("\xff rubbish that was on the disk before, and more of it")} {
 		want := said[0]
 		for cut := range len(content) + 1 {
 			if s, ok := said[int64(cut)]; ok {

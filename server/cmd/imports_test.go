@@ -41,6 +41,15 @@ var sdkModules = []string{
 	"golang.org/x/mod", // verifies receipts
 }
 
+// terminalModules are what comes with the device side of terminals on top of that.
+var terminalModules = []string{
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2",
+	"golang.org/x/net",  // grpc's
+	"golang.org/x/sys",  // grpc's
+	"golang.org/x/text", // grpc's
+	"google.golang.org/grpc",
+}
+
 func TestImportsFollowTheRules(t *testing.T) {
 	pkgs := listPackages(t)
 	for _, v := range violations(pkgs, nouns(t)) {
@@ -64,6 +73,9 @@ func TestImportsThatBreakARuleAreFound(t *testing.T) {
 		"the server imports a command":     {path: "server", imports: "server/cmd/tillbook"},
 		"the SDK imports the store":        {path: "sdk", imports: "store"},
 		"the SDK imports a driver":         {path: "sdk", imports: "github.com/jackc/pgx/v5", of: "github.com/jackc/pgx/v5"},
+		"the SDK imports gRPC":             {path: "sdk", imports: "google.golang.org/grpc", of: "google.golang.org/grpc"},
+		"a device imports the SDK":         {path: "sdk/terminal", imports: "sdk"},
+		"a device imports a driver":        {path: "sdk/terminal", imports: "github.com/jackc/pgx/v5", of: "github.com/jackc/pgx/v5"},
 		"an example imports the server":    {path: "examples/quickstart", imports: "server"},
 	}
 	for name, tt := range tests {
@@ -134,6 +146,10 @@ func forbidden(name string, dep pkg, nouns []string) string {
 		return "the store knows nothing of the API"
 	case under(name, "sdk") && ours && !in("sdk", "gen"):
 		return "the SDK stands on generated code alone"
+	case under(name, "sdk/terminal") && slices.Contains(terminalModules, dep.Module.Path):
+		return ""
+	case under(name, "sdk/terminal") && depName == "sdk":
+		return "devices need no more than generated code and gRPC"
 	case under(name, "sdk") && !slices.Contains(sdkModules, dep.Module.Path):
 		return "partners would have to take it with the SDK"
 	case under(name, "examples") && ours && !in("sdk", "gen", "examples"):
