@@ -125,11 +125,18 @@ func serveTerminal(ctx context.Context, terminals TerminalAuthenticator, recheck
 		return err
 	}
 	c := callFrom(ctx)
-	if c.principal, err = terminals.AuthenticateTerminal(ctx, assertion); err != nil {
+	authenticate := func() (err error) {
+		c.principal, err = terminals.AuthenticateTerminal(ctx, assertion)
 		return err
 	}
 	if spec.StreamType == connect.StreamTypeUnary {
+		if err := authenticate(); err != nil {
+			return err
+		}
 		return serve(ctx)
+	}
+	if err := Aside(authenticate); err != nil {
+		return err
 	}
 	terminal := c.principal.Terminal
 	return whileAdmitted(ctx, recheck,
