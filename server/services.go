@@ -149,24 +149,32 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
-	n.merchant = merchant.New(merchant.Deps{Store: db, Ledger: books, Limiter: limiter, Logger: s.cfg.Logger})
-	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
+	s.openShops(n, db, books, limiter)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
-	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
-		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
-	})
-	s.background(n.terminal.Run)
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
 		n.sandbox = sandbox.New(sandbox.Deps{Store: db, Ledger: books, View: n.wallet.View})
 	}
 	return n, nil
+}
+
+// openShops opens what sells, from the terminals up.
+func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+	n.terminal = terminal.New(terminal.Deps{
+		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+	})
+	s.background(n.terminal.Run)
+	n.merchant = merchant.New(merchant.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+	})
+	s.background(n.merchant.Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also

@@ -123,6 +123,42 @@ func (q *Queries) InsertSettlement(ctx context.Context, arg InsertSettlementPara
 	return err
 }
 
+const listCheckoutsOfTransactions = `-- name: ListCheckoutsOfTransactions :many
+SELECT w.id::uuid AS transaction_id, c.id AS checkout_id, c.amount::text AS amount
+  FROM unnest($1::uuid[]) AS w (id)
+  LEFT JOIN refunds AS f ON f.transaction_id = w.id
+  LEFT JOIN resolutions AS r ON r.transaction_id = coalesce(f.original_id, w.id)
+  LEFT JOIN hold_operations AS o ON o.transaction_id = coalesce(f.original_id, w.id)
+  JOIN checkouts AS c ON c.id = coalesce(r.subject, o.hold_id)
+`
+
+type ListCheckoutsOfTransactionsRow struct {
+	TransactionID uuid.UUID
+	CheckoutID    uuid.UUID
+	Amount        string
+}
+
+// ListCheckoutsOfTransactions finds the checkouts that transactions pay or give back.
+func (q *Queries) ListCheckoutsOfTransactions(ctx context.Context, ids []uuid.UUID) ([]ListCheckoutsOfTransactionsRow, error) {
+	rows, err := q.db.Query(ctx, listCheckoutsOfTransactions, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListCheckoutsOfTransactionsRow
+	for rows.Next() {
+		var i ListCheckoutsOfTransactionsRow
+		if err := rows.Scan(&i.TransactionID, &i.CheckoutID, &i.Amount); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listDueMerchants = `-- name: ListDueMerchants :many
 SELECT id, time_zone, settlement_interval, settlement_minute, settlement_weekday,
        settle_time::timestamptz AS settle_time, now()::timestamptz AS now

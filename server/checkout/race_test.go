@@ -68,6 +68,10 @@ func (w *world) wantWinner(c *checkout.Checkout, won map[checkout.Happening]int)
 		}
 	}
 	w.wantEvents(c, "created "+string(end)[len("checkout."):])
+	m := w.message(w.get(c), checkout.ForMerchant())
+	if late := !m.GetCloseTime().AsTime().Before(m.GetExpireTime().AsTime()); late != (now == checkout.Expired) {
+		w.Errorf("it is %v since %v, and expires at %v", now, m.GetCloseTime().AsTime(), m.GetExpireTime().AsTime())
+	}
 	return now
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -122,14 +124,48 @@ func (s *Settler) document(ctx context.Context, a *unsettled) error {
 	}
 }
 
-// partsOf reads the entries of a page.
-func partsOf(_ context.Context, _ *store.Queries, page []ledger.AccountEntry) ([]part, error) {
+// partsOf reads the entries of a page. What the checkouts that they pay say is how much
+// of it are tips.
+func partsOf(ctx context.Context, q *store.Queries, page []ledger.AccountEntry) ([]part, error) {
+	sold, err := checkoutsOf(ctx, q, page)
+	if err != nil {
+		return nil, err
+	}
 	parts := make([]part, len(page))
 	for i := range page {
-		var err error
-		if parts[i], err = partOf(&page[i]); err != nil {
+		e := &page[i]
+		if parts[i], err = partOf(e); err != nil {
+			return nil, err
+		}
+		of, ok := sold[e.Transaction.ID]
+		if !ok || e.Amount.Sign() < 0 {
+			continue
+		}
+		amount, err := ledger.ParseDecimal(of.Amount, 0)
+		if err != nil {
+			return nil, err
+		}
+		if parts[i].tip, err = tipOf(parts[i].gross, amount); err != nil {
 			return nil, err
 		}
 	}
 	return parts, nil
+}
+
+// checkoutsOf finds the checkouts that the transactions of some entries pay or give
+// back.
+func checkoutsOf(ctx context.Context, q *store.Queries, entries []ledger.AccountEntry) (map[uuid.UUID]store.ListCheckoutsOfTransactionsRow, error) {
+	ids := make([]uuid.UUID, len(entries))
+	for i := range entries {
+		ids[i] = entries[i].Transaction.ID
+	}
+	rows, err := q.ListCheckoutsOfTransactions(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("finding the checkouts of transactions: %w", err)
+	}
+	found := make(map[uuid.UUID]store.ListCheckoutsOfTransactionsRow, len(rows))
+	for _, r := range rows {
+		found[r.TransactionID] = r
+	}
+	return found, nil
 }

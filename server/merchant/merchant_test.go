@@ -1,10 +1,12 @@
 package merchant_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,6 +14,7 @@ import (
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -24,14 +27,26 @@ type client = merchantv1connect.MerchantServiceClient
 type replica struct {
 	*moneytest.Replica
 	settler *merchant.Settler
+	desk    *checkout.Desk
 }
 
 func serve(t testing.TB, books *moneytest.Books) replica {
 	t.Helper()
+	return serveWith(t, books, merchant.WatchConfig{PollInterval: 5 * time.Millisecond})
+}
+
+func serveWith(t testing.TB, books *moneytest.Books, watch merchant.WatchConfig) replica {
+	t.Helper()
 	r := replica{Replica: books.Replica(t)}
-	merchantv1connect.RegisterMerchantServiceHandler(r.Server, merchant.New(merchant.Deps{
-		Store: r.Store, Ledger: r.Ledger, Limiter: r.Limiter,
-	}))
+	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: []byte("a key of the tests")})
+	service := merchant.New(merchant.Deps{
+		Store: r.Store, Ledger: r.Ledger, Checkouts: r.desk, Limiter: r.Limiter, Watch: watch,
+	})
+	merchantv1connect.RegisterMerchantServiceHandler(r.Server, service)
+	ctx, stop := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() { service.Run(ctx) })
+	t.Cleanup(func() { stop(); ended.Wait() })
 	r.settler = merchant.NewSettler(merchant.SettlerConfig{Store: r.Store, Ledger: r.Ledger})
 	return r
 }

@@ -9,10 +9,12 @@ import (
 
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/staff"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -22,31 +24,59 @@ type Deps struct {
 	Store *store.Store
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
+	// Checkouts is where sales are made.
+	Checkouts *checkout.Desk
 	// Limiter bounds how often somebody makes merchants, invites others and exports.
 	Limiter *rate.Limiter
+	// TerminalReady says whether one of a merchant's terminals can show a checkout; it
+	// fails with TERMINAL_UNAVAILABLE if not. Default: all can.
+	TerminalReady func(ctx context.Context, merchant, terminal uuid.UUID) error
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
+	// Watch tunes WatchMerchant.
+	Watch WatchConfig
 }
 
 // Service implements MerchantService.
 type Service struct {
-	store   *store.Store
-	ledger  *ledger.Ledger
-	limiter *rate.Limiter
-	now     func() time.Time
+	store         *store.Store
+	ledger        *ledger.Ledger
+	checkouts     *checkout.Desk
+	limiter       *rate.Limiter
+	terminalReady func(ctx context.Context, merchant, terminal uuid.UUID) error
+	now           func() time.Time
+	follower      *follower
+	watchers      *watchers
+	watching      WatchConfig
 }
 
 var _ merchantv1connect.MerchantServiceHandler = (*Service)(nil)
 
-// New returns the service. It starts nothing and needs no closing.
+// New returns the service. It starts nothing and needs no closing; see Run.
 func New(deps Deps) *Service {
 	if deps.Clock == nil {
 		deps.Clock = time.Now
 	}
-	return &Service{store: deps.Store, ledger: deps.Ledger, limiter: deps.Limiter, now: deps.Clock}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.TerminalReady == nil {
+		deps.TerminalReady = func(context.Context, uuid.UUID, uuid.UUID) error { return nil }
+	}
+	deps.Watch.setDefaults()
+	return &Service{
+		store: deps.Store, ledger: deps.Ledger, checkouts: deps.Checkouts, limiter: deps.Limiter,
+		terminalReady: deps.TerminalReady, now: deps.Clock, watching: deps.Watch,
+		follower: newFollower(deps.Store, deps.Logger, deps.Watch.PollInterval),
+		watchers: &watchers{max: deps.Watch.MaxPerUser, open: make(map[uuid.UUID]int)},
+	}
 }
+
+// Run wakes the streams of WatchMerchant until the context ends. Without it they send
+// what happens only with their heartbeats.
+func (s *Service) Run(ctx context.Context) { s.follower.run(ctx) }
 
 // member is a caller as one of a merchant's staff.
 type member struct {
@@ -184,6 +214,84 @@ func (s *Service) RemoveStaff(ctx context.Context, req *merchantv1.RemoveStaffRe
 	return &merchantv1.RemoveStaffResponse{}, s.removeStaff(ctx, m, req.GetUserId())
 }
 
+// CreateCheckout begins a sale.
+func (s *Service) CreateCheckout(ctx context.Context, req *merchantv1.CreateCheckoutRequest) (*merchantv1.CreateCheckoutResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.createCheckout(ctx, m, req)
+	return &merchantv1.CreateCheckoutResponse{Checkout: made}, err
+}
+
+// GetCheckout returns one of a merchant's checkouts.
+func (s *Service) GetCheckout(ctx context.Context, req *merchantv1.GetCheckoutRequest) (*merchantv1.GetCheckoutResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.checkouts.Get(ctx, checkout.Scope{Merchant: m.merchant}, req.GetCheckoutId())
+	shown, err := s.showCheckout(ctx, found, err)
+	return &merchantv1.GetCheckoutResponse{Checkout: shown}, err
+}
+
+// ListCheckouts lists a merchant's checkouts.
+func (s *Service) ListCheckouts(ctx context.Context, req *merchantv1.ListCheckoutsRequest) (*merchantv1.ListCheckoutsResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.listCheckouts(ctx, m, req)
+	return &merchantv1.ListCheckoutsResponse{Checkouts: list, NextPageToken: next}, err
+}
+
+// CancelCheckout ends a checkout that isn't paid, or gives an authorized one's money
+// free.
+func (s *Service) CancelCheckout(ctx context.Context, req *merchantv1.CancelCheckoutRequest) (*merchantv1.CancelCheckoutResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := s.checkouts.Cancel(ctx, checkout.Scope{Merchant: m.merchant}, req.GetCheckoutId())
+	shown, err := s.changed(ctx, ended, err)
+	return &merchantv1.CancelCheckoutResponse{Checkout: shown}, err
+}
+
+// CaptureCheckout takes the money of an authorized checkout.
+func (s *Service) CaptureCheckout(ctx context.Context, req *merchantv1.CaptureCheckoutRequest) (*merchantv1.CaptureCheckoutResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return nil, err
+	}
+	captured, err := s.checkouts.Capture(ctx, &checkout.Change{
+		By: checkout.Caller{User: m.user}, Key: req.GetIdempotencyKey(), Merchant: m.merchant, Checkout: req.GetCheckoutId(), Amount: req.GetAmount(),
+	})
+	shown, err := s.changed(ctx, captured, err)
+	return &merchantv1.CaptureCheckoutResponse{Checkout: shown}, err
+}
+
+// RefundCheckout gives a paid checkout's money back.
+func (s *Service) RefundCheckout(ctx context.Context, req *merchantv1.RefundCheckoutRequest) (*merchantv1.RefundCheckoutResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Manager)
+	if err != nil {
+		return nil, err
+	}
+	refunded, by, err := s.checkouts.Refund(ctx, &checkout.Change{
+		By: checkout.Caller{User: m.user}, Key: req.GetIdempotencyKey(), Merchant: m.merchant, Checkout: req.GetCheckoutId(), Amount: req.GetAmount(),
+	})
+	shown, err := s.changed(ctx, refunded, err)
+	return &merchantv1.RefundCheckoutResponse{Checkout: shown, TransactionId: id.Format(id.Transaction, by)}, err
+}
+
+// WatchMerchant streams what happens at a merchant.
+func (s *Service) WatchMerchant(ctx context.Context, req *merchantv1.WatchMerchantRequest, stream merchantv1connect.MerchantServiceWatchMerchantServerStream) error {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Cashier)
+	if err != nil {
+		return err
+	}
+	return s.watchMerchant(ctx, m, req.GetResumeToken(), stream)
+}
+
 // WithdrawFunds takes available money to the owner's wallet.
 func (s *Service) WithdrawFunds(ctx context.Context, req *merchantv1.WithdrawFundsRequest) (*merchantv1.WithdrawFundsResponse, error) {
 	m, err := s.member(ctx, req.GetMerchantId(), staff.Owner)
@@ -210,6 +318,24 @@ func (s *Service) GetSettlement(ctx context.Context, req *merchantv1.GetSettleme
 		return nil, err
 	}
 	return s.settlement(ctx, m, req)
+}
+
+// GetDayReport sums a day up.
+func (s *Service) GetDayReport(ctx context.Context, req *merchantv1.GetDayReportRequest) (*merchantv1.GetDayReportResponse, error) {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Manager)
+	if err != nil {
+		return nil, err
+	}
+	return s.dayReport(ctx, m, req)
+}
+
+// ExportDayReport writes a day's sales and refunds as CSV.
+func (s *Service) ExportDayReport(ctx context.Context, req *merchantv1.ExportDayReportRequest, stream merchantv1connect.MerchantServiceExportDayReportServerStream) error {
+	m, err := s.member(ctx, req.GetMerchantId(), staff.Manager)
+	if err != nil {
+		return err
+	}
+	return s.exportDay(ctx, m, req, stream)
 }
 
 // OpenShift begins the caller's shift.

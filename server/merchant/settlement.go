@@ -86,6 +86,10 @@ func (s *Service) settlementLines(ctx context.Context, account ledger.AccountID,
 	if err != nil {
 		return nil, err
 	}
+	sold, err := checkoutsOf(ctx, s.store.Queries(), entries)
+	if err != nil {
+		return nil, err
+	}
 	lines := make([]*merchantv1.SettlementLine, len(entries))
 	for i := range entries {
 		e := &entries[i]
@@ -96,6 +100,9 @@ func (s *Service) settlementLines(ctx context.Context, account ledger.AccountID,
 		lines[i] = &merchantv1.SettlementLine{
 			TransactionId: id.Format(id.Transaction, e.Transaction.ID), Net: money.Format(asset, e.Amount),
 			CreateTime: timestamppb.New(e.Transaction.CreateTime),
+		}
+		if of, ok := sold[e.Transaction.ID]; ok {
+			lines[i].CheckoutId = id.Format(id.Checkout, of.CheckoutID)
 		}
 	}
 	return lines, nil

@@ -136,7 +136,7 @@ func (s *Service) listShifts(ctx context.Context, m member, req *merchantv1.List
 	return shown, next, nil
 }
 
-func (s *Service) shiftMessage(_ context.Context, r *store.Shift) (*merchantv1.Shift, error) {
+func (s *Service) shiftMessage(ctx context.Context, r *store.Shift) (*merchantv1.Shift, error) {
 	shown := &merchantv1.Shift{
 		ShiftId: id.Format(id.Shift, r.ID), StoreId: id.Format(id.Store, r.StoreID), TerminalId: formatAny(id.Terminal, r.TerminalID),
 		UserId: id.Format(id.User, r.UserID), OpenTime: timestamppb.New(r.OpenTime),
@@ -144,5 +144,7 @@ func (s *Service) shiftMessage(_ context.Context, r *store.Shift) (*merchantv1.S
 	if r.CloseTime != nil {
 		shown.CloseTime = timestamppb.New(*r.CloseTime)
 	}
-	return shown, nil
+	var err error
+	shown.Totals, err = s.shiftTotals(ctx, r)
+	return shown, err
 }

@@ -13,6 +13,8 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
+	"github.com/tillbook/tillbook/server/mask"
+	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/staff"
 	"github.com/tillbook/tillbook/store"
@@ -51,7 +53,7 @@ func (s *Service) listStaff(ctx context.Context, m member, req *merchantv1.ListS
 	}
 	for i := range list {
 		shown = append(shown, &merchantv1.StaffMember{
-			UserId: id.Format(id.User, list[i].UserID), MaskedName: mask(list[i].Username),
+			UserId: id.Format(id.User, list[i].UserID), MaskedName: mask.Name(list[i].Username),
 			Role: merchantv1.Role(list[i].Role), CreateTime: timestamppb.New(list[i].CreateTime),
 		})
 	}
@@ -99,6 +101,11 @@ func (s *Service) removeStaff(ctx context.Context, m member, text string) error 
 		}
 		if err := q.CloseShiftsOf(ctx, store.CloseShiftsOfParams{MerchantID: m.merchant, UserID: user}); err != nil {
 			return fmt.Errorf("closing shifts: %w", err)
+		}
+		// Their streams end at once, on every replica.
+		err = q.TellMerchant(ctx, store.TellMerchantParams{Type: typeRemoved, Subject: money.MerchantScope(m.merchant), Payload: []byte("{}")})
+		if err != nil {
+			return fmt.Errorf("telling of a removal: %w", err)
 		}
 		return nil
 	})

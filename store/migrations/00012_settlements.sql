@@ -33,6 +33,9 @@ CREATE TABLE settlements (
 CREATE INDEX settlements_merchant ON settlements (merchant_id, id);
 GRANT SELECT, INSERT ON settlements TO tillbook_app;
 
+-- Which checkout a transaction paid.
+CREATE INDEX resolutions_transaction ON resolutions (transaction_id) WHERE transaction_id IS NOT NULL;
+
 -- Invitations to work for a merchant: 1 open, 2 accepted, 3 declined, 4 canceled.
 -- One that is open beyond its time has expired.
 CREATE TABLE invitations (
@@ -90,6 +93,7 @@ GRANT SELECT, INSERT, UPDATE (close_time) ON shifts TO tillbook_app;
 DROP TABLE shifts;
 DROP VIEW invitation_states;
 DROP TABLE invitations;
+DROP INDEX resolutions_transaction;
 DROP TABLE settlements;
 DROP INDEX merchants_settle_time;
 ALTER TABLE merchants DROP COLUMN settle_time;

@@ -55,3 +55,12 @@ SELECT id, merchant_id, account_id, asset_id, first_version, last_version, sale_
        gross::text AS gross, tips::text AS tips, refunds::text AS refunds, fees::text AS fees, net::text AS net, create_time
   FROM settlements
  WHERE id = @id AND merchant_id = @merchant_id;
+
+-- ListCheckoutsOfTransactions finds the checkouts that transactions pay or give back.
+-- name: ListCheckoutsOfTransactions :many
+SELECT w.id::uuid AS transaction_id, c.id AS checkout_id, c.amount::text AS amount
+  FROM unnest(sqlc.arg(ids)::uuid[]) AS w (id)
+  LEFT JOIN refunds AS f ON f.transaction_id = w.id
+  LEFT JOIN resolutions AS r ON r.transaction_id = coalesce(f.original_id, w.id)
+  LEFT JOIN hold_operations AS o ON o.transaction_id = coalesce(f.original_id, w.id)
+  JOIN checkouts AS c ON c.id = coalesce(r.subject, o.hold_id);
