@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
@@ -173,13 +172,8 @@ func (w *world) payInTime(change func(*checkout.Draft)) (time.Time, *checkout.Ch
 	w.Helper()
 	for {
 		d := w.draft("1.00 USD")
-		expire := time.Now().Add(100 * time.Millisecond)
-		d.ExpireTime = timestamppb.New(expire)
 		change(d)
-		c, err := w.desks[0].Create(w.Context(), d)
-		if err != nil {
-			continue
-		}
+		c, expire := w.brief(100*time.Millisecond, d)
 		p := w.payment(c)
 		if _, paid, err := w.desks[0].Pay(w.Context(), p); err == nil {
 			return expire, c, p, paid
@@ -191,9 +185,7 @@ func TestAPaymentThatIsHeldUpBeyondTheCheckoutsTimeIsRefused(t *testing.T) {
 	w := newWorld(t)
 	d := w.draft("10.00 USD")
 	for _, capture := range []checkout.CaptureMode{checkoutv1.CaptureMode_CAPTURE_MODE_AUTOMATIC, checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL} {
-		d.Capture, d.Key = capture, w.key()
-		expire := time.Now().Add(300 * time.Millisecond)
-		d.ExpireTime = timestamppb.New(expire)
+		d.Capture = capture
 		tx, err := w.store.Pool.Begin(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +193,7 @@ func TestAPaymentThatIsHeldUpBeyondTheCheckoutsTimeIsRefused(t *testing.T) {
 		if _, err := tx.Exec(t.Context(), `SELECT FROM accounts WHERE code = $1 FOR UPDATE`, w.customer.Account("USD")); err != nil {
 			t.Fatal(err)
 		}
-		c := w.create(d)
+		c, expire := w.brief(300*time.Millisecond, d)
 		answer := make(chan error, 1)
 		go func() {
 			_, _, err := w.desks[0].Pay(t.Context(), w.payment(c))

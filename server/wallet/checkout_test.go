@@ -261,7 +261,7 @@ func TestAPaymentCodeIsChargedAtATerminal(t *testing.T) {
 	if got := moneytest.WantRefusal(t, err, "AMOUNT_NOT_POSITIVE"); got.Outcome != errorv1.Outcome_OUTCOME_UNSPECIFIED {
 		t.Errorf("the outcome is %v", got.Outcome)
 	}
-	for range 25 {
+	for range 500 {
 		if _, err = m.as(m.alice).CreatePaymentCode(t.Context(), &walletv1.CreatePaymentCodeRequest{Maximum: amount("1.00 USD")}); err != nil {
 			break
 		}
@@ -272,7 +272,7 @@ func TestAPaymentCodeIsChargedAtATerminal(t *testing.T) {
 func TestLookingAtSalesIsLimited(t *testing.T) {
 	m := newMarket(t)
 	var err error
-	for range 70 {
+	for range 1000 {
 		_, err = m.find(t, &walletv1.GetCheckoutRequest{By: &walletv1.GetCheckoutRequest_Code{Code: "000000000000"}})
 		if got := moneytest.ReadRefusal(t, err); got.Reason != "NOT_FOUND" {
 			break

@@ -55,8 +55,8 @@
 // # What else a payment needs
 //
 // Beside its accounts a command may name a hold, a transaction that it gives
-// back, or something that it brings to its end. None of these has a lock of its
-// own. Whatever changes a hold also locks the hold's account, and whatever gives
+// back, or what it brings to an end, which happens once. None of these has a lock
+// of its own. Whatever changes a hold also locks the hold's account, and whatever gives
 // back a transaction locks its accounts; so it is enough to read them once the
 // accounts are locked, in the same round trip.
 //
@@ -75,7 +75,8 @@
 // Refunds ([Refund]) give back a transaction, in parts, and never more than it
 // was. If an operator insists although the money is gone, the receiver's account
 // gets a receivable: an account below zero that says what is owed. What comes in
-// later repays it first, by a transaction of its own in the same batch.
+// later repays it first, by a transaction of its own in the same batch. A refund can
+// also be taken from accounts that are named for it, one after the other.
 //
 // Imports carry the time when they happened elsewhere. It must lie behind the
 // newest entry of each of their accounts, so that times still never decrease
@@ -87,6 +88,7 @@
 // it made; their ids are consecutive. Readers follow that table up to the
 // snapshot horizon, below which nothing can commit any more. [Ledger.Watch]
 // does so to tell a user's streams on any replica that there is something new.
+// What a command itself has to tell, each an [Event], stands there, too.
 //
 // [Verify] proves all of the above from the rows.
 package ledger
