@@ -15,6 +15,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
@@ -199,6 +200,12 @@ var operated = []string{
 	auditv1connect.AuditServiceName, ledgerv1connect.LedgerServiceName, limitv1connect.LimitServiceName, userv1connect.UserServiceName,
 }
 
+// operatedAlone are procedures of other services whose calls it is for.
+var operatedAlone = []string{
+	merchantv1connect.MerchantServiceSetFeePlanProcedure, merchantv1connect.MerchantServiceListFeePlansProcedure,
+	merchantv1connect.MerchantServiceAssignFeePlanProcedure,
+}
+
 // refusedOutside reports whether an answer without an outcome comes from
 // something that let the request go no further.
 func refusedOutside(err *Error) bool {
@@ -267,7 +274,7 @@ func (c *Client) bearer(ctx context.Context, call call) (string, *Error) {
 		return "", nil
 	}
 	service, _, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
-	if c.operatorKey != "" && slices.Contains(operated, service) {
+	if c.operatorKey != "" && (slices.Contains(operated, service) || slices.Contains(operatedAlone, procedure)) {
 		return c.operatorKey, nil
 	}
 	token, err := c.sessions.token(ctx)

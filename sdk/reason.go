@@ -145,3 +145,19 @@ const (
 	// in again.
 	ReasonRefreshTokenInvalid Reason = "REFRESH_TOKEN_INVALID"
 )
+
+// Reasons of calls of merchants.
+const (
+	// ReasonTimeZoneInvalid means a time zone that there isn't.
+	ReasonTimeZoneInvalid Reason = "TIME_ZONE_INVALID"
+	// ReasonScheduleInvalid means a settlement schedule that makes no sense.
+	ReasonScheduleInvalid Reason = "SCHEDULE_INVALID"
+	// ReasonInvitationClosed means an invitation that has ended.
+	ReasonInvitationClosed Reason = "INVITATION_CLOSED"
+	// ReasonFeePlanInvalid means a fee plan that makes no sense.
+	ReasonFeePlanInvalid Reason = "FEE_PLAN_INVALID"
+	// ReasonShiftOpen means that the terminal or the user has an open shift.
+	ReasonShiftOpen Reason = "SHIFT_OPEN"
+	// ReasonDateInvalid means a date that there isn't, or that lies too far away.
+	ReasonDateInvalid Reason = "DATE_INVALID"
+)

@@ -12,6 +12,31 @@ import (
 	"github.com/google/uuid"
 )
 
+const filterMerchantsAtOnce = `-- name: FilterMerchantsAtOnce :many
+SELECT id FROM merchants WHERE settle_time IS NULL AND id = ANY ($1::uuid[])
+`
+
+// FilterMerchantsAtOnce finds those of some merchants that settle at once.
+func (q *Queries) FilterMerchantsAtOnce(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, filterMerchantsAtOnce, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getSettledVersion = `-- name: GetSettledVersion :one
 SELECT coalesce(max(last_version), 0)::bigint FROM settlements WHERE account_id = $1
 `

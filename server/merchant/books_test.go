@@ -1,14 +1,17 @@
 package merchant_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	"github.com/tillbook/tillbook/server/checkout"
+	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/store/id"
@@ -96,6 +99,31 @@ func TestADocumentTiesToItsCheckouts(t *testing.T) {
 	if got := holdings(t, here.as(s.owner), s); got != "[USD 11.80 + 0.00]" {
 		t.Errorf("it has %s", got)
 	}
+}
+
+func TestASettlerThatRunsHearsOfSales(t *testing.T) {
+	books := moneytest.New(t)
+	r := serve(t, books)
+	s := open(t, books, r, "batavia")
+	alice := books.User(t, "alice")
+	books.Fund(t, alice, "10.00 USD")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		merchant.NewSettler(merchant.SettlerConfig{
+			Store: r.Store, Ledger: r.Ledger, Interval: 5 * time.Millisecond, SweepInterval: time.Hour,
+		}).Run(ctx)
+	}()
+	// It has looked at everything before the second sale: that one it must hear of.
+	for i := range 2 {
+		pay(t, r, alice, mustSell(t, r.as(s.cashier), sale(fmt.Sprint(i), s, "1 USD")), "")
+		for len(settlements(t, r.as(s.owner), s)) <= i {
+			time.Sleep(time.Millisecond) // until the test is killed
+		}
+	}
+	stop()
+	<-ended
 }
 
 // TestWhateverHappensTheDocumentsAddUp lets random sales, refunds, settlements and

@@ -32,7 +32,7 @@ type replica struct {
 
 func serve(t testing.TB, books *moneytest.Books) replica {
 	t.Helper()
-	return serveWith(t, books, merchant.WatchConfig{PollInterval: 5 * time.Millisecond})
+	return serveWith(t, books, merchant.WatchConfig{Heartbeat: time.Hour, PollInterval: 5 * time.Millisecond})
 }
 
 func serveWith(t testing.TB, books *moneytest.Books, watch merchant.WatchConfig) replica {

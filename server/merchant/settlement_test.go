@@ -77,6 +77,37 @@ func TestWhatWasGivenBackWholeWaitsForTheNextSettlement(t *testing.T) {
 	}
 }
 
+func TestWhatIsHeldWaits(t *testing.T) {
+	books := moneytest.New(t)
+	r := serve(t, books)
+	s := open(t, books, r, "batavia")
+	post(t, books, s, ledger.KindPurchase, "5.00", "0", "USD")
+	pending, _, err := books.Ledger().LookupAccount(t.Context(), "merchant/"+s.id+"/pending/USD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := func(key string) ledger.Identity {
+		return ledger.Identity{Key: ledger.NewKey("test", key), Fingerprint: ledger.Fingerprint(key)}
+	}
+	held, err := books.Ledger().CreateHold(t.Context(), who("hold"), ledger.NewHold{
+		Account: pending, Amount: ledger.NewAmount(100), Reference: "a dispute", ExpireTime: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.settle(t)
+	if list := settlements(t, r.as(s.owner), s); len(list) != 0 {
+		t.Errorf("while some is held it settles %v", list)
+	}
+	if _, err := books.Ledger().VoidHold(t.Context(), who("void"), held.Hold.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.settle(t)
+	if got := holdings(t, r.as(s.owner), s); got != "[USD 5.00 + 0.00]" {
+		t.Errorf("afterwards it has %s", got)
+	}
+}
+
 func TestReplicasSettleOnce(t *testing.T) {
 	books := moneytest.New(t)
 	replicas := []replica{serve(t, books), serve(t, books)}

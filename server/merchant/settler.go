@@ -32,6 +32,12 @@ type Settler struct {
 	ledger   *ledger.Ledger
 	log      *slog.Logger
 	interval time.Duration
+	sweep    time.Duration
+
+	// Run's own: when it last looked at all merchants, and the first transaction since
+	// then whose events it hasn't read.
+	swept time.Time
+	next  int64
 }
 
 // SettlerConfig says what a settler works with.
@@ -40,6 +46,9 @@ type SettlerConfig struct {
 	Ledger *ledger.Ledger
 	// Interval is the average pause between two rounds. Default 1 s.
 	Interval time.Duration
+	// SweepInterval is how often all merchants that settle at once are looked at; in
+	// between it is those that were told of something. Default 30 s.
+	SweepInterval time.Duration
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -52,7 +61,10 @@ func NewSettler(cfg SettlerConfig) *Settler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Settler{store: cfg.Store, ledger: cfg.Ledger, log: cfg.Logger, interval: cfg.Interval}
+	if cfg.SweepInterval <= 0 {
+		cfg.SweepInterval = 30 * time.Second
+	}
+	return &Settler{store: cfg.Store, ledger: cfg.Ledger, log: cfg.Logger, interval: cfg.Interval, sweep: cfg.SweepInterval}
 }
 
 // Run settles what is due until the context ends.
@@ -60,7 +72,7 @@ func (s *Settler) Run(ctx context.Context) {
 	failing := false
 	for {
 		round, cancel := context.WithTimeout(ctx, settleTimeout)
-		err := s.Settle(round)
+		err := s.round(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
 			s.log.Warn("settling failed; trying again", "error", err)
@@ -72,6 +84,46 @@ func (s *Settler) Run(ctx context.Context) {
 		case <-time.After(s.interval/2 + rand.N(s.interval)):
 		}
 	}
+}
+
+// round settles what is due now and what was sold since the last round.
+func (s *Settler) round(ctx context.Context) error {
+	horizon, err := s.store.Queries().GetHorizon(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the horizon: %w", err)
+	}
+	if time.Since(s.swept) < s.sweep {
+		err = s.settleTold(ctx, horizon)
+	} else if err = s.settleAtOnce(ctx); err == nil {
+		s.swept = time.Now()
+	}
+	if err == nil {
+		s.next = horizon
+	}
+	return errors.Join(err, s.settleDue(ctx))
+}
+
+// settleTold settles merchants at once that were told of something before a horizon.
+func (s *Settler) settleTold(ctx context.Context, horizon int64) error {
+	subjects, err := s.store.Queries().ListToldMerchants(ctx, store.ListToldMerchantsParams{FirstXid: s.next, Horizon: horizon})
+	if err != nil {
+		return fmt.Errorf("reading events: %w", err)
+	}
+	told := make([]uuid.UUID, 0, len(subjects))
+	for _, subject := range subjects {
+		if merchant, ok := money.MerchantOf(subject + "/"); ok {
+			told = append(told, merchant)
+		}
+	}
+	var failures error
+	for ids := range slices.Chunk(told, settleBatch) {
+		list, err := s.store.Queries().FilterMerchantsAtOnce(ctx, ids)
+		if err != nil {
+			return errors.Join(failures, fmt.Errorf("finding merchants: %w", err))
+		}
+		failures = errors.Join(failures, join(s.settleMerchants(ctx, list, turnAtOnce)))
+	}
+	return failures
 }
 
 // Settle settles once what is due now. What fails for one merchant doesn't keep the
@@ -128,15 +180,16 @@ func (s *Settler) settleAtOnce(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(failures, fmt.Errorf("listing merchants: %w", err))
 		}
-		failures = errors.Join(failures, join(s.settleMerchants(ctx, list, func(a *unsettled) string {
-			return "after/" + strconv.FormatInt(a.SettledVersion, 10)
-		})))
+		failures = errors.Join(failures, join(s.settleMerchants(ctx, list, turnAtOnce)))
 		if len(list) < settleBatch {
 			return failures
 		}
 		after = list[len(list)-1]
 	}
 }
+
+// turnAtOnce is the settlement that follows the last one that has a document.
+func turnAtOnce(a *unsettled) string { return "after/" + strconv.FormatInt(a.SettledVersion, 10) }
 
 // unsettled is a pending account with entries that no document covers.
 type unsettled struct {

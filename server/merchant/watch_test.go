@@ -131,6 +131,8 @@ func TestAWatchGoesOnWhereItsTokenSays(t *testing.T) {
 	alice := books.User(t, "alice")
 	books.Fund(t, alice, "100.00 USD")
 	w := watch(t, here.as(s.cashier), s, "")
+	mustSell(t, here.as(s.cashier), sale("0", s, "1 USD")) // isn't told again
+	w.checkout(t)
 	first := mustSell(t, here.as(s.cashier), sale("1", s, "1 USD"))
 	w.checkout(t)
 	w.close()
@@ -156,6 +158,20 @@ func TestAWatchGoesOnWhereItsTokenSays(t *testing.T) {
 		})
 	}
 	watchOnly(t, here.as(other.owner), s, "").wantRefusal(t, "NOT_FOUND")
+}
+
+func TestAWatchPassesOverWhatCannotBeShown(t *testing.T) {
+	books := moneytest.New(t)
+	r := serve(t, books)
+	s := open(t, books, r, "batavia")
+	w := watch(t, r.as(s.cashier), s, "")
+	w.close()
+	execute(t, books, `INSERT INTO events (type, subject, payload)
+		SELECT 'checkout.created', $1, jsonb_build_object('checkout', gen_random_uuid()) FROM generate_series(1, 450)`, "merchant/"+s.id)
+	made := mustSell(t, r.as(s.cashier), sale("1", s, "1 USD"))
+	if got := watch(t, r.as(s.cashier), s, w.token).checkout(t); got.GetCheckoutId() != made.GetCheckoutId() {
+		t.Errorf("it goes on with %v", got)
+	}
 }
 
 func TestAWatchEndsWithTheWork(t *testing.T) {

@@ -64,3 +64,7 @@ SELECT w.id::uuid AS transaction_id, c.id AS checkout_id, c.amount::text AS amou
   LEFT JOIN resolutions AS r ON r.transaction_id = coalesce(f.original_id, w.id)
   LEFT JOIN hold_operations AS o ON o.transaction_id = coalesce(f.original_id, w.id)
   JOIN checkouts AS c ON c.id = coalesce(r.subject, o.hold_id);
+
+-- FilterMerchantsAtOnce finds those of some merchants that settle at once.
+-- name: FilterMerchantsAtOnce :many
+SELECT id FROM merchants WHERE settle_time IS NULL AND id = ANY (sqlc.arg(ids)::uuid[]);
