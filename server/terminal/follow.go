@@ -16,7 +16,7 @@ const (
 	maxRead = 5000
 	// lookEvery bounds how often events are looked for while this replica writes some
 	// all the time.
-	lookEvery = 10 * time.Millisecond
+	lookEvery = 20 * time.Millisecond
 	// readTimeout bounds one look for events.
 	readTimeout = 10 * time.Second
 )
