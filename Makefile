@@ -68,6 +68,11 @@ race: postgres ## Run the ledger's and the server's tests under the race detecto
 bench: build postgres ## Measure against PostgreSQL's own benchmark; leave the machine alone meanwhile
 	@exec bin/tillbook bench
 
+.PHONY: fleet
+fleet: build postgres ## Bring 22,000 terminals online, kill a replica, count what got lost; FLEET="-terminals 1000" for less
+	@go build -o bin/fleet ./examples/fleet
+	@exec bin/fleet $(FLEET)
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

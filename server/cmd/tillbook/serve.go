@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -90,7 +88,8 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	if err := checkFree(c.ctx, cmd.Listen, cmd.GRPCListen); err != nil {
 		return err
 	}
-	collectLessOften()
+	stopCollecting := collectLessOften()
+	defer stopCollecting()
 	db, err := cmd.start(c)
 	if err != nil {
 		return err
@@ -107,18 +106,6 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	}
 	defer s.Close()
 	return cmd.run(c, s, db, config.Logger)
-}
-
-// gcPercent lets garbage grow to four times what is alive before it is
-// collected. Most of what is alive are caches, which the collector would
-// otherwise walk many times a second under load.
-const gcPercent = 400
-
-// collectLessOften trades memory for speed, unless GOGC says otherwise.
-func collectLessOften() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 }
 
 // run ends when the server does: at Ctrl-C, or when the database or the demo
