@@ -40,7 +40,7 @@ func newLine(replicas []address, first int, ip string) (*line, error) {
 	}
 	conn, err := grpc.NewClient("passthrough:///tillbook",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
-		grpc.WithDisableServiceConfig(), grpc.WithSharedWriteBuffer(true),
+		grpc.WithDisableServiceConfig(),
 		grpc.WithReadBufferSize(lineBuffer), grpc.WithWriteBufferSize(lineBuffer),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithUserAgent("tillbook-fleet"))

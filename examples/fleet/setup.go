@@ -26,7 +26,6 @@ const (
 type chain struct {
 	owner    *customer
 	merchant string
-	shops    int
 }
 
 // found makes merchants, stores and terminals, several at once, and returns the

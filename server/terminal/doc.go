@@ -38,7 +38,8 @@
 //
 // # What it costs
 //
-// An idle session is two goroutines, its handler's and its reader's. What is sent
-// goes through a bounded queue, and a third goroutine that lives while there is
+// An idle session is two goroutines, its handler's and its reader's. What a session
+// begins with runs aside, so that neither keeps the stack that a query needs. What is
+// sent goes through a bounded queue, and a third goroutine that lives while there is
 // something in it; a device that doesn't read loses its session, not its messages.
 package terminal
