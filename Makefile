@@ -1,6 +1,6 @@
-# `make run` needs Go and PostgreSQL, and `make test` Node.js, too; they install
-# what they can. Everything they make is ignored: bin/, .cache/, .tillbook/ and
-# sdk/typescript/{node_modules,dist,build}.
+# `make run` needs Go, PostgreSQL and Node.js, and `make test` Chromium, too; they
+# install what they can. Everything they make is ignored: bin/, .cache/, .tillbook/
+# and {sdk/typescript,examples/web}/{node_modules,dist,build}.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,6 +17,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 RACE = $(shell go list ./store ./store/ledger ./server/... | grep -v -e /cmd -e /bench)
 # What npm installed, as its own list of that says.
 NODE_MODULES = sdk/typescript/node_modules/.package-lock.json
+WEB_NODE_MODULES = examples/web/node_modules/.package-lock.json
+# The built page, and what it is built from.
+WEB = examples/web/dist/index.html
+WEB_SOURCES = $(shell find sdk/typescript/src examples/web/src examples/web/public examples/web/index.html examples/web/*.json examples/web/vite.config.ts)
 # What a proto may not break.
 BASE ?= $(shell git rev-parse -q --verify origin/main || git rev-parse -q --verify main)
 
@@ -24,21 +28,36 @@ BASE ?= $(shell git rev-parse -q --verify origin/main || git rev-parse -q --veri
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
+# Without Node.js, or a registry to get the page's packages from, there is no page;
+# everything else works.
 .PHONY: run
-run: build bin/grpcurl postgres ## Start a sandbox server, play the demo against it, stay up
-	@TILLBOOK_LOG_LEVEL=$${TILLBOOK_LOG_LEVEL:-warn} exec bin/tillbook serve --sandbox --demo
+run: build bin/grpcurl postgres ## Start a sandbox server with its page, play the demo against it, stay up
+	@$(MAKE) --no-print-directory web || echo "The page can't be built here; the server runs without it."; \
+	[ ! -e $(WEB) ] || export TILLBOOK_WEB_DIR=$(dir $(WEB)); \
+	TILLBOOK_LOG_LEVEL=$${TILLBOOK_LOG_LEVEL:-warn} exec bin/tillbook serve --sandbox --demo
+
+.PHONY: web
+web: $(WEB) ## Build the page, examples/web
+
+$(WEB): $(NODE_MODULES) $(WEB_NODE_MODULES) $(WEB_SOURCES)
+	@cd sdk/typescript && npm run --silent build
+	@cd examples/web && npm run --silent build -- --logLevel warn
 
 .PHONY: build
 build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres test-typescript ## Run every test
+test: postgres test-typescript test-web ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: test-typescript
 test-typescript: postgres $(NODE_MODULES) ## Run the TypeScript SDK's tests alone
 	@cd sdk/typescript && npm test --silent
+
+.PHONY: test-web
+test-web: postgres web chromium ## Run the page's tests alone, in a headless Chromium
+	@cd examples/web && npm test --silent
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -49,8 +68,13 @@ race: postgres ## Run the ledger's and the server's tests under the race detecto
 bench: build postgres ## Measure against PostgreSQL's own benchmark; leave the machine alone meanwhile
 	@exec bin/tillbook bench
 
+.PHONY: fleet
+fleet: build postgres ## Bring 22,000 terminals online, kill a replica, count what got lost; FLEET="-terminals 1000" for less
+	@go build -o bin/fleet ./examples/fleet
+	@exec bin/fleet $(FLEET)
+
 .PHONY: lint
-lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
+lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
@@ -59,6 +83,7 @@ lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) ## Check Go, TypeScr
 	buf format -d --exit-code proto
 	go test -count=1 -run 'TestImports' ./server/cmd
 	cd sdk/typescript && npm run --silent lint
+	cd examples/web && npm run --silent lint
 	@$(MAKE) --no-print-directory breaking
 
 .PHONY: breaking
@@ -127,10 +152,27 @@ install-node:
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends nodejs npm >/dev/null; \
 	{ $(NODE_OK); } || { echo "$(NODE_HINT)"; exit 1; }
 
-$(NODE_MODULES): sdk/typescript/package.json sdk/typescript/package-lock.json | node
-	@cd sdk/typescript && npm ci --no-audit --no-fund --loglevel=error >/dev/null || { \
-		echo "The packages of sdk/typescript/package-lock.json can't be installed: npm must reach a registry."; exit 1; }
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json | node
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error >/dev/null || { \
+		echo "The packages of $*/package-lock.json can't be installed: npm must reach a registry."; exit 1; }
 	@touch $@
+
+# The browser that the page's tests drive. CHROMIUM names another one.
+CHROMIUM_OK = [ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null
+CHROMIUM_HINT = Chromium is needed for the page's tests: install it, or name it with CHROMIUM=/path/to/chromium.
+
+.PHONY: chromium
+chromium:
+	@{ $(CHROMIUM_OK); } || $(MAKE) --no-print-directory install-chromium
+
+.PHONY: install-chromium
+install-chromium:
+	@command -v apt-get >/dev/null || { echo "$(CHROMIUM_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CHROMIUM_HINT)"; exit 1; }; \
+	echo "Chromium isn't installed here: installing it with apt-get."; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null
 
 # The tools have a module of their own, so that what they depend on never meets
 # what Tillbook depends on.
@@ -158,4 +200,4 @@ PROTOVALIDATE := github.com/bufbuild/protovalidate@v1.2.2
 
 .PHONY: clean
 clean: ## Remove what was built; never the data
-	@rm -rf bin .cache sdk/typescript/{node_modules,dist,build}
+	@rm -rf bin .cache {sdk/typescript,examples/web}/{node_modules,dist,build}

@@ -15,8 +15,10 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 )
 
@@ -75,6 +77,7 @@ var public = map[string]bool{
 	authv1connect.AuthServiceCompletePasswordResetProcedure: true,
 	sealv1connect.SealServiceGetCheckpointProcedure:         true,
 	sealv1connect.SealServiceGetConsistencyProofProcedure:   true,
+	terminalv1connect.TerminalServiceActivateProcedure:      true,
 	sandboxv1connect.SandboxServiceListMessagesProcedure:    true,
 	sandboxv1connect.SandboxServiceFundProcedure:            true,
 }
@@ -199,6 +202,12 @@ var operated = []string{
 	auditv1connect.AuditServiceName, ledgerv1connect.LedgerServiceName, limitv1connect.LimitServiceName, userv1connect.UserServiceName,
 }
 
+// operatedAlone are procedures of other services whose calls it is for.
+var operatedAlone = []string{
+	merchantv1connect.MerchantServiceSetFeePlanProcedure, merchantv1connect.MerchantServiceListFeePlansProcedure,
+	merchantv1connect.MerchantServiceAssignFeePlanProcedure,
+}
+
 // refusedOutside reports whether an answer without an outcome comes from
 // something that let the request go no further.
 func refusedOutside(err *Error) bool {
@@ -267,7 +276,7 @@ func (c *Client) bearer(ctx context.Context, call call) (string, *Error) {
 		return "", nil
 	}
 	service, _, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
-	if c.operatorKey != "" && slices.Contains(operated, service) {
+	if c.operatorKey != "" && (slices.Contains(operated, service) || slices.Contains(operatedAlone, procedure)) {
 		return c.operatorKey, nil
 	}
 	token, err := c.sessions.token(ctx)

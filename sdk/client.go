@@ -19,8 +19,10 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
@@ -33,6 +35,10 @@ type Client struct {
 	Auth *Auth
 	// Wallet shows and moves the money of whoever is signed in.
 	Wallet *Wallet
+	// Merchants lets the user sell, and operators say what that costs.
+	Merchants *Merchants
+	// Terminals lets a merchant's staff look after its terminals.
+	Terminals *Terminals
 	// Ledger shows operators the books.
 	Ledger *Ledger
 	// Seal lets anyone follow the log in which the books are sealed.
@@ -76,8 +82,9 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithOperatorKey makes calls of Ledger, Limits, Users and Audit with an operator's key, which `tillbook
-// operator create` prints. It isn't used for anything else. By default there is
+// WithOperatorKey makes calls of Ledger, Limits, Users and Audit, and those of
+// Merchants about fee plans, with an operator's key, which `tillbook operator create`
+// prints. It isn't used for anything else. By default there is
 // none.
 func WithOperatorKey(key string) Option {
 	return func(c *Client) error {
@@ -173,6 +180,8 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	c.rpc = connect.NewClient(connecthttp.NewTransport(doer{c.http}, baseURL), c.intercept)
 	c.Auth = &Auth{client: c, rpc: authv1connect.NewAuthServiceClient(c.rpc)}
 	c.Wallet = &Wallet{rpc: walletv1connect.NewWalletServiceClient(c.rpc)}
+	c.Merchants = &Merchants{rpc: merchantv1connect.NewMerchantServiceClient(c.rpc)}
+	c.Terminals = &Terminals{rpc: terminalv1connect.NewTerminalServiceClient(c.rpc)}
 	c.Ledger = &Ledger{client: c, rpc: ledgerv1connect.NewLedgerServiceClient(c.rpc)}
 	c.Seal = &Seal{rpc: sealv1connect.NewSealServiceClient(c.rpc)}
 	c.Audit = &Audit{rpc: auditv1connect.NewAuditServiceClient(c.rpc)}

@@ -37,6 +37,9 @@ func TestTheClientAndTheServersPoliciesAgree(t *testing.T) {
 		if method == nil {
 			continue // Not Tillbook's, such as reflection.
 		}
+		if policy.Access == rpc.Terminal {
+			continue // For package terminal, which signs each call.
+		}
 		checked++
 		spec := connect.Spec{Procedure: procedure, Schema: method}
 		err := client.RPC().CallUnary(t.Context(), spec, dynamicpb.NewMessage(method.Input()), dynamicpb.NewMessage(method.Output()))
@@ -63,6 +66,13 @@ var keysInItems = map[string]bool{"/tillbook.ledger.v1.LedgerService/PostTransac
 var noKey = map[string]bool{
 	"/tillbook.ledger.v1.LedgerService/ImportTransactions":   true,
 	"/tillbook.wallet.v1.WalletService/CreatePaymentRequest": true,
+	"/tillbook.merchant.v1.MerchantService/CreateMerchant":   true,
+	"/tillbook.merchant.v1.MerchantService/CreateStore":      true,
+	"/tillbook.merchant.v1.MerchantService/InviteStaff":      true,
+	"/tillbook.merchant.v1.MerchantService/CreateCheckout":   true,
+	"/tillbook.merchant.v1.MerchantService/CancelCheckout":   true,
+	"/tillbook.merchant.v1.MerchantService/OpenShift":        true,
+	"/tillbook.terminal.v1.TerminalService/CreateTerminal":   true,
 }
 
 // methodOf finds a procedure of this API in the schema.

@@ -145,3 +145,69 @@ const (
 	// in again.
 	ReasonRefreshTokenInvalid Reason = "REFRESH_TOKEN_INVALID"
 )
+
+// Reasons of calls of merchants.
+const (
+	// ReasonTimeZoneInvalid means a time zone that there isn't.
+	ReasonTimeZoneInvalid Reason = "TIME_ZONE_INVALID"
+	// ReasonScheduleInvalid means a settlement schedule that makes no sense.
+	ReasonScheduleInvalid Reason = "SCHEDULE_INVALID"
+	// ReasonInvitationClosed means an invitation that has ended.
+	ReasonInvitationClosed Reason = "INVITATION_CLOSED"
+	// ReasonFeePlanInvalid means a fee plan that makes no sense.
+	ReasonFeePlanInvalid Reason = "FEE_PLAN_INVALID"
+	// ReasonShiftOpen means that the terminal or the user has an open shift.
+	ReasonShiftOpen Reason = "SHIFT_OPEN"
+	// ReasonDateInvalid means a date that there isn't, or that lies too far away.
+	ReasonDateInvalid Reason = "DATE_INVALID"
+)
+
+// Reasons of calls about checkouts.
+const (
+	// ReasonCheckoutClosed means a checkout that was paid, declined, canceled or has expired.
+	ReasonCheckoutClosed Reason = "CHECKOUT_CLOSED"
+	// ReasonCheckoutExpired means a checkout whose time is over.
+	ReasonCheckoutExpired Reason = "CHECKOUT_EXPIRED"
+	// ReasonCheckoutNotAuthorized means a checkout with nothing to capture.
+	ReasonCheckoutNotAuthorized Reason = "CHECKOUT_NOT_AUTHORIZED"
+	// ReasonCheckoutNotPaid means a checkout with nothing to give back.
+	ReasonCheckoutNotPaid Reason = "CHECKOUT_NOT_PAID"
+	// ReasonTipNotAllowed means a tip that the checkout doesn't take.
+	ReasonTipNotAllowed Reason = "TIP_NOT_ALLOWED"
+	// ReasonItemsMismatch means items that don't add up to the amount.
+	ReasonItemsMismatch Reason = "ITEMS_MISMATCH"
+	// ReasonTooManyCheckouts means that too many checkouts are open.
+	ReasonTooManyCheckouts Reason = "TOO_MANY_CHECKOUTS"
+	// ReasonQRTextInvalid means a text that isn't a QR code of Tillbook's.
+	ReasonQRTextInvalid Reason = "QR_TEXT_INVALID"
+	// ReasonPaymentCodeInvalid means a payment code that is unknown, used or too old.
+	ReasonPaymentCodeInvalid Reason = "PAYMENT_CODE_INVALID"
+	// ReasonPaymentCodeExceeded means a payment code that doesn't allow as much.
+	ReasonPaymentCodeExceeded Reason = "PAYMENT_CODE_EXCEEDED"
+)
+
+// Reasons of calls of terminals and about them.
+const (
+	// ReasonTerminalUnavailable means a terminal that isn't active, is locked or revoked.
+	ReasonTerminalUnavailable Reason = "TERMINAL_UNAVAILABLE"
+	// ReasonTerminalLocked means that the terminal is locked.
+	ReasonTerminalLocked Reason = "TERMINAL_LOCKED"
+	// ReasonTerminalRevoked means that the terminal was given up for good.
+	ReasonTerminalRevoked Reason = "TERMINAL_REVOKED"
+	// ReasonTerminalKeyShared means that two devices use the terminal's key.
+	ReasonTerminalKeyShared Reason = "TERMINAL_KEY_SHARED"
+	// ReasonActivationCodeInvalid means an activation code that is wrong, used or too old.
+	ReasonActivationCodeInvalid Reason = "ACTIVATION_CODE_INVALID"
+	// ReasonPublicKeyInvalid means a public key that can't be the device's.
+	ReasonPublicKeyInvalid Reason = "PUBLIC_KEY_INVALID"
+	// ReasonAssertionInvalid means an assertion that isn't one of this terminal's.
+	ReasonAssertionInvalid Reason = "ASSERTION_INVALID"
+	// ReasonAssertionReplayed means an assertion that was used before.
+	ReasonAssertionReplayed Reason = "ASSERTION_REPLAYED"
+	// ReasonClockSkewed means that the device's clock is wrong.
+	ReasonClockSkewed Reason = "CLOCK_SKEWED"
+	// ReasonSessionFenced means that a newer session of the terminal took over.
+	ReasonSessionFenced Reason = "SESSION_FENCED"
+	// ReasonNotReading means that the terminal doesn't read its messages.
+	ReasonNotReading Reason = "NOT_READING"
+)

@@ -3,11 +3,14 @@ package tillbook
 import (
 	auditv1 "github.com/tillbook/tillbook/gen/tillbook/audit/v1"
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
+	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	limitv1 "github.com/tillbook/tillbook/gen/tillbook/limit/v1"
+	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	sandboxv1 "github.com/tillbook/tillbook/gen/tillbook/sandbox/v1"
 	sealv1 "github.com/tillbook/tillbook/gen/tillbook/seal/v1"
+	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	userv1 "github.com/tillbook/tillbook/gen/tillbook/user/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 )
@@ -66,6 +69,81 @@ type (
 	WalletLimits = walletv1.GetLimitsResponse
 	// Event is what Wallet.Watch yields: a snapshot or a change.
 	Event = walletv1.WatchWalletResponse
+
+	// Checkout is a sale on its way from the counter to the money.
+	Checkout = checkoutv1.Checkout
+	// FindCheckoutRequest is what Wallet.FindCheckout takes.
+	FindCheckoutRequest = walletv1.GetCheckoutRequest
+	// FoundCheckout is a sale, or the store whose QR text was scanned.
+	FoundCheckout = walletv1.GetCheckoutResponse
+	// PayCheckoutRequest is what Wallet.PayCheckout takes.
+	PayCheckoutRequest = walletv1.PayCheckoutRequest
+	// PaymentCode is what a terminal scans, and until when it works.
+	PaymentCode = walletv1.CreatePaymentCodeResponse
+
+	// Terminal is a device that shows checkouts and tells of payments.
+	Terminal = terminalv1.Terminal
+	// NewTerminal is a terminal and the code that activates it.
+	NewTerminal = terminalv1.CreateTerminalResponse
+	// ActivationCode is what activates a terminal, and until when it works.
+	ActivationCode = terminalv1.ReissueActivationCodeResponse
+	// CreateTerminalRequest is what Terminals.Create takes.
+	CreateTerminalRequest = terminalv1.CreateTerminalRequest
+	// ListTerminalsRequest is what Terminals.All takes.
+	ListTerminalsRequest = terminalv1.ListTerminalsRequest
+	// SendCommandRequest is what Terminals.Send takes.
+	SendCommandRequest = terminalv1.SendCommandRequest
+
+	// Merchant sells.
+	Merchant = merchantv1.Merchant
+	// MerchantBalance is what a merchant has of one asset.
+	MerchantBalance = merchantv1.MerchantBalance
+	// SettlementSchedule says when sales become available.
+	SettlementSchedule = merchantv1.SettlementSchedule
+	// Store is a place where a merchant sells.
+	Store = merchantv1.Store
+	// Invitation asks somebody to work for a merchant.
+	Invitation = merchantv1.Invitation
+	// StaffMember is somebody who works for a merchant.
+	StaffMember = merchantv1.StaffMember
+	// Settlement is the document about one move from pending to available.
+	Settlement = merchantv1.Settlement
+	// SettlementLine is one sale or refund in a settlement.
+	SettlementLine = merchantv1.SettlementLine
+	// Shift is the time that somebody works at a terminal or a counter.
+	Shift = merchantv1.Shift
+	// FeePlan is a set of rates under a name.
+	FeePlan = merchantv1.FeePlan
+	// DayReport sums a day up.
+	DayReport = merchantv1.GetDayReportResponse
+	// MerchantEvent is what Merchants.Watch yields: a checkout or an alert.
+	MerchantEvent = merchantv1.WatchMerchantResponse
+	// CheckoutRefund is what Merchants.Refund did.
+	CheckoutRefund = merchantv1.RefundCheckoutResponse
+	// Withdrawal is what Merchants.Withdraw did.
+	Withdrawal = merchantv1.WithdrawFundsResponse
+	// CreateMerchantRequest is what Merchants.Create takes.
+	CreateMerchantRequest = merchantv1.CreateMerchantRequest
+	// CreateStoreRequest is what Merchants.CreateStore takes.
+	CreateStoreRequest = merchantv1.CreateStoreRequest
+	// InviteStaffRequest is what Merchants.Invite takes.
+	InviteStaffRequest = merchantv1.InviteStaffRequest
+	// CreateCheckoutRequest is what Merchants.Sell takes.
+	CreateCheckoutRequest = merchantv1.CreateCheckoutRequest
+	// ListCheckoutsRequest is what Merchants.Checkouts takes.
+	ListCheckoutsRequest = merchantv1.ListCheckoutsRequest
+	// CaptureCheckoutRequest is what Merchants.Capture takes.
+	CaptureCheckoutRequest = merchantv1.CaptureCheckoutRequest
+	// RefundCheckoutRequest is what Merchants.Refund takes.
+	RefundCheckoutRequest = merchantv1.RefundCheckoutRequest
+	// WithdrawFundsRequest is what Merchants.Withdraw takes.
+	WithdrawFundsRequest = merchantv1.WithdrawFundsRequest
+	// GetDayReportRequest is what Merchants.DayReport takes.
+	GetDayReportRequest = merchantv1.GetDayReportRequest
+	// ExportDayReportRequest is what Merchants.ExportDayReport takes.
+	ExportDayReportRequest = merchantv1.ExportDayReportRequest
+	// OpenShiftRequest is what Merchants.OpenShift takes.
+	OpenShiftRequest = merchantv1.OpenShiftRequest
 
 	// Asset is something that the ledger counts.
 	Asset = ledgerv1.Asset

@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/connect/v2"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
-	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 )
 
 const (
@@ -40,8 +39,19 @@ func (w *Wallet) Watch(ctx context.Context) iter.Seq2[*Event, error] { return w.
 // does that kept it before it was restarted. It ends with
 // ReasonResumeTokenInvalid if the server can't go on from there.
 func (w *Wallet) WatchFrom(ctx context.Context, resumeToken string) iter.Seq2[*Event, error] {
-	return func(yield func(*Event, error) bool) {
-		f := &follower{rpc: w.rpc, resume: resumeToken}
+	return watch(ctx, &follower[*Event]{
+		procedure: "WalletService/WatchWallet",
+		open: func(ctx context.Context, resume string) (eventStream[*Event], error) {
+			return w.rpc.WatchWallet(ctx, &walletv1.WatchWalletRequest{ResumeToken: resume})
+		},
+		shown:  func(e *Event) bool { return e.GetHeartbeat() == nil && e.GetEvent() != nil },
+		resume: resumeToken,
+	})
+}
+
+// watch yields what a follower finds.
+func watch[E watched](ctx context.Context, f *follower[E]) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
 		for {
 			err := f.follow(ctx, yield)
 			if err == nil {
@@ -51,45 +61,57 @@ func (w *Wallet) WatchFrom(ctx context.Context, resumeToken string) iter.Seq2[*E
 				if ctx.Err() != nil {
 					err = contextError(ctx, err)
 				}
-				yield(nil, err)
+				var none E
+				yield(none, err)
 				return
 			}
 		}
 	}
 }
 
+// watched is a message of a stream that can be resumed.
+type watched interface{ GetResumeToken() string }
+
+// eventStream is one stream.
+type eventStream[E any] interface {
+	Receive() (E, error)
+	Close() error
+}
+
 // follower is one Watch across its streams.
-type follower struct {
-	rpc      walletv1connect.WalletServiceClient
-	resume   string
-	failures int // streams in a row that brought nothing
-	repeats  int // of these, how many ended with something unexpected
+type follower[E watched] struct {
+	procedure string
+	open      func(ctx context.Context, resume string) (eventStream[E], error)
+	shown     func(E) bool // whether the caller sees it
+	resume    string
+	failures  int // streams in a row that brought nothing
+	repeats   int // of these, how many ended with something unexpected
 }
 
 // follow reads one stream. It returns nil when the caller has seen enough, else
 // what ended the stream.
-func (f *follower) follow(ctx context.Context, yield func(*Event, error) bool) error {
+func (f *follower[E]) follow(ctx context.Context, yield func(E, error) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
 	defer silence.Stop()
 
-	stream, err := f.rpc.WatchWallet(ctx, &walletv1.WatchWalletRequest{ResumeToken: f.resume})
+	stream, err := f.open(ctx, f.resume)
 	if err != nil {
-		return streamError(ctx, err)
+		return f.streamError(ctx, err)
 	}
 	defer stream.Close()
 	for {
 		event, err := stream.Receive()
 		if err != nil {
-			return streamError(ctx, err)
+			return f.streamError(ctx, err)
 		}
 		silence.Stop() // The caller may take its time.
 		f.failures, f.repeats = 0, 0
 		if token := event.GetResumeToken(); token != "" {
 			f.resume = token
 		}
-		if event.GetHeartbeat() == nil && event.GetEvent() != nil && !yield(event, nil) {
+		if f.shown(event) && !yield(event, nil) {
 			return nil
 		}
 		silence.Reset(maxSilence)
@@ -97,9 +119,9 @@ func (f *follower) follow(ctx context.Context, yield func(*Event, error) bool) e
 }
 
 // streamError returns what ended a stream as an Error.
-func streamError(ctx context.Context, err error) *Error {
+func (f *follower[E]) streamError(ctx context.Context, err error) *Error {
 	lost := &Error{
-		Procedure: "WalletService/WatchWallet",
+		Procedure: f.procedure,
 		Code:      connect.CodeUnavailable,
 		Reason:    ReasonUnavailable,
 		cause:     err,
@@ -116,7 +138,7 @@ func streamError(ctx context.Context, err error) *Error {
 }
 
 // again decides whether another stream is worth opening after err.
-func (f *follower) again(err error) bool {
+func (f *follower[E]) again(err error) bool {
 	f.failures++
 	e := asError(err)
 	switch e.Code {
@@ -134,7 +156,7 @@ func (f *follower) again(err error) bool {
 }
 
 // wait returns how long to wait before the next stream.
-func (f *follower) wait(err error) time.Duration {
+func (f *follower[E]) wait(err error) time.Duration {
 	asked := min(asError(err).RetryAfter, retryAfterCap)
 	return backoff(f.failures, asked, jitter()) + time.Duration(jitter()*float64(watchBackoff))
 }

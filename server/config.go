@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/tillbook/tillbook/server/auth"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/terminal"
+	"github.com/tillbook/tillbook/server/web"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -64,6 +66,9 @@ type Config struct {
 	// AllowedOrigins are the web origins, such as "https://shop.example", whose
 	// pages may call the server; "*" allows all. Default: none.
 	AllowedOrigins []string
+	// WebDir is the folder of a browser application's build, such as
+	// examples/web/dist, to serve at "/". Default: none.
+	WebDir string
 
 	// MaxMessageBytes is the largest message that is read, also after it is
 	// decompressed. Default 1 MiB.
@@ -126,6 +131,9 @@ func (c Config) Check() error {
 			return fmt.Errorf("--sms-webhook-url: %w", err)
 		}
 	}
+	if _, err := c.site(); err != nil {
+		return err
+	}
 	if c.Sandbox {
 		for _, addr := range []string{c.Listen, c.GRPCListen} {
 			if addr != "" && !isLoopback(addr) {
@@ -134,6 +142,18 @@ func (c Config) Check() error {
 		}
 	}
 	return nil
+}
+
+// site reads the page that is to be served; it is nil if there is none.
+func (c Config) site() (*web.Site, error) {
+	if c.WebDir == "" {
+		return nil, nil
+	}
+	site, err := web.New(os.DirFS(c.WebDir))
+	if err != nil {
+		return nil, fmt.Errorf("--web-dir %s: %w", c.WebDir, err)
+	}
+	return site, nil
 }
 
 // isLoopback says whether only this machine reaches the address. A name other

@@ -39,6 +39,10 @@ func (s *Server) mount(f front) error {
 	if err != nil {
 		return err
 	}
+	site, err := s.cfg.site()
+	if err != nil {
+		return err
+	}
 	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, f.terminals, rules, f.record, s.draining)...)
 	calls.SetUnknownHandler(rpc.UnknownProcedure)
 	f.register(calls)
@@ -46,7 +50,7 @@ func (s *Server) mount(f front) error {
 	registerHealth(calls, ready)
 	grpcreflect.Register(calls)
 
-	s.http = newHTTPDoor(&s.cfg, calls, seen, map[string]http.Handler{
+	s.http = newHTTPDoor(&s.cfg, calls, seen, site, map[string]http.Handler{
 		"GET /healthz":               http.HandlerFunc(serveLive),
 		"GET /readyz":                http.HandlerFunc(ready.serve),
 		"GET /metrics":               promhttp.HandlerFor(f.telemetry.registry, promhttp.HandlerOpts{}),

@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/web"
 )
 
 const (
@@ -32,12 +33,14 @@ type httpDoor struct {
 	seen   *observer
 	errors *connecthttp.ErrorWriter
 	mux    *http.ServeMux
+	// site is nil if no page is served.
+	site *web.Site
 }
 
 // newHTTPDoor returns the server behind Config.Listen. The routes are those that
-// aren't procedures.
-func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, routes map[string]http.Handler) *http.Server {
-	d := &httpDoor{cfg: cfg, seen: seen, errors: connecthttp.NewErrorWriter(), mux: http.NewServeMux()}
+// aren't procedures; the site, which may be nil, is behind them all.
+func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.Site, routes map[string]http.Handler) *http.Server {
+	d := &httpDoor{cfg: cfg, seen: seen, errors: connecthttp.NewErrorWriter(), mux: http.NewServeMux(), site: site}
 	kinds := make(map[string]connect.StreamType)
 	for spec := range calls.Specs() {
 		kinds[spec.Procedure] = spec.StreamType
@@ -126,8 +129,12 @@ func (d *httpDoor) allowance(kind connect.StreamType, timeout time.Duration) tim
 }
 
 // serveUnknown answers what no route knows: clients of some procedure in their
-// own protocol, others with a plain 404.
+// own protocol, browsers with the page if there is one, others with a plain 404.
 func (d *httpDoor) serveUnknown(w http.ResponseWriter, r *http.Request) {
+	if d.site != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		d.site.ServeHTTP(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || !d.errors.IsSupported(r) {
 		http.NotFound(w, r)
 		return

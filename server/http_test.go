@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,34 @@ func TestProbesTellLifeFromReadiness(t *testing.T) {
 	}
 	broken = nil
 	eventually(t, "ready", func() bool { code, _ := get(t, h.url("/readyz")); return code == http.StatusOK })
+}
+
+func TestAPageIsServedBehindTheCalls(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("<title>Shop</title>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, func(c *Config, _ *harness) { c.WebDir = dir })
+	if code, body := get(t, h.url("/shop/report")); code != http.StatusOK || body != "<title>Shop</title>" {
+		t.Errorf("a path of the page: %d %q", code, body)
+	}
+	if code, body := get(t, h.url("/healthz")); code != http.StatusOK || strings.Contains(body, "Shop") {
+		t.Errorf("/healthz: %d %q", code, body)
+	}
+	if code, _ := get(t, h.url(getWalletProcedure)); code != http.StatusMethodNotAllowed {
+		t.Errorf("a procedure by GET: %d", code)
+	}
+	call := h.clients(t)["Connect over HTTP/1.1"]
+	if f := call(t, getWalletProcedure, userToken, &walletv1.GetWalletRequest{}, &walletv1.GetWalletResponse{}); f != nil {
+		t.Errorf("a call: %s", f.message)
+	}
+}
+
+func TestAFolderWithoutAPageIsRefusedAtOnce(t *testing.T) {
+	err := Config{Sandbox: true, WebDir: t.TempDir()}.Check()
+	if err == nil || !strings.Contains(err.Error(), "--web-dir") || !strings.Contains(err.Error(), "index.html") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestAStoppingReplicaIsUnreadyFirst(t *testing.T) {

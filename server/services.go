@@ -11,6 +11,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
@@ -21,6 +22,7 @@ import (
 	"github.com/tillbook/tillbook/server/checkout"
 	ledgerservice "github.com/tillbook/tillbook/server/ledger"
 	"github.com/tillbook/tillbook/server/limit"
+	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
@@ -108,6 +110,7 @@ func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store
 type nouns struct {
 	auth     *auth.Service
 	wallet   *wallet.Service
+	merchant *merchant.Service
 	ledger   *ledgerservice.Service
 	audit    *auditservice.Service
 	limit    *limit.Service
@@ -146,22 +149,32 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
+	s.openShops(n, db, books, limiter)
 	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
-	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
-		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
-	})
-	s.background(n.terminal.Run)
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
 		n.sandbox = sandbox.New(sandbox.Deps{Store: db, Ledger: books, View: n.wallet.View})
 	}
 	return n, nil
+}
+
+// openShops opens what sells, from the terminals up.
+func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+	n.terminal = terminal.New(terminal.Deps{
+		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+	})
+	s.background(n.terminal.Run)
+	n.merchant = merchant.New(merchant.Deps{
+		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+	})
+	s.background(n.merchant.Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also
@@ -176,6 +189,7 @@ func (s *Server) gateway(db *store.Store) (auth.Gateway, error) {
 func (n *nouns) register(calls *connect.Server) {
 	authv1connect.RegisterAuthServiceHandler(calls, n.auth)
 	walletv1connect.RegisterWalletServiceHandler(calls, n.wallet)
+	merchantv1connect.RegisterMerchantServiceHandler(calls, n.merchant)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, n.ledger)
 	auditv1connect.RegisterAuditServiceHandler(calls, n.audit)
 	sealv1connect.RegisterSealServiceHandler(calls, n.seal)

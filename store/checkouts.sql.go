@@ -641,14 +641,16 @@ func (q *Queries) PutPaymentCode(ctx context.Context, arg PutPaymentCodeParams) 
 }
 
 const resolveCheckouts = `-- name: ResolveCheckouts :many
-WITH open AS (
-    SELECT c.id FROM checkouts AS c
+WITH clock AS (
+    SELECT clock_timestamp() AS now
+), open AS (
+    SELECT c.id, k.now FROM checkouts AS c, clock AS k
      WHERE c.id = ANY ($1::uuid[]) AND c.due_time IS NOT NULL
-       AND (c.expire_time <= clock_timestamp()) = $2::boolean
-     ORDER BY c.id FOR NO KEY UPDATE
+       AND (c.expire_time <= k.now) = $2::boolean
+     ORDER BY c.id FOR NO KEY UPDATE OF c
 ), resolved AS (
     INSERT INTO resolutions (subject, outcome, create_time)
-    SELECT o.id, $3::smallint, clock_timestamp() FROM open AS o ORDER BY o.id
+    SELECT o.id, $3::smallint, o.now FROM open AS o ORDER BY o.id
     ON CONFLICT ON CONSTRAINT resolutions_pkey DO NOTHING
     RETURNING subject
 ), ended AS (

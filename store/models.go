@@ -90,6 +90,40 @@ type CheckoutState struct {
 	Expiry       int32
 }
 
+type InvitationState struct {
+	ID           uuid.UUID
+	MerchantID   uuid.UUID
+	MerchantName string
+	InviterID    uuid.UUID
+	PhoneNumber  string
+	Role         int16
+	UserID       *uuid.UUID
+	CreateTime   time.Time
+	ExpireTime   time.Time
+	State        int16
+}
+
+type Merchant struct {
+	ID uuid.UUID
+	// A user, who may be erased since.
+	OwnerID      uuid.UUID
+	Name         string
+	Country      string
+	City         string
+	CategoryCode string
+	TimeZone     string
+	FeePlan      *string
+	// 1 at once, 2 daily, 3 weekly.
+	SettlementInterval int16
+	SettlementMinute   int16
+	// 1 Monday to 7 Sunday; 0 unless weekly.
+	SettlementWeekday int16
+	KeyHash           uuid.UUID
+	Fingerprint       []byte
+	CreateTime        time.Time
+	SettleTime        *time.Time
+}
+
 type Operator struct {
 	ID         uuid.UUID
 	Name       string
@@ -147,6 +181,18 @@ type Session struct {
 	ExpireTime      time.Time
 	RevokeTime      *time.Time
 	RevokeReason    *string
+}
+
+type Shift struct {
+	ID          uuid.UUID
+	MerchantID  uuid.UUID
+	StoreID     uuid.UUID
+	TerminalID  *uuid.UUID
+	UserID      uuid.UUID
+	KeyHash     uuid.UUID
+	Fingerprint []byte
+	OpenTime    time.Time
+	CloseTime   *time.Time
 }
 
 type TerminalState struct {

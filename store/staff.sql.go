@@ -7,9 +7,159 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+const addStaff = `-- name: AddStaff :exec
+INSERT INTO staff (merchant_id, user_id, role, create_time)
+VALUES ($1, $2, $3, clock_timestamp())
+ON CONFLICT ON CONSTRAINT staff_pkey DO UPDATE SET role = least(staff.role, excluded.role)
+`
+
+type AddStaffParams struct {
+	MerchantID uuid.UUID
+	UserID     uuid.UUID
+	Role       int16
+}
+
+// AddStaff makes a user a member of the staff. Who is one keeps the higher role.
+func (q *Queries) AddStaff(ctx context.Context, arg AddStaffParams) error {
+	_, err := q.db.Exec(ctx, addStaff, arg.MerchantID, arg.UserID, arg.Role)
+	return err
+}
+
+const cancelInvitationsOf = `-- name: CancelInvitationsOf :exec
+UPDATE invitations SET state = 4
+ WHERE merchant_id = $1 AND inviter_id = $2 AND state = 1 AND expire_time > clock_timestamp()
+`
+
+type CancelInvitationsOfParams struct {
+	MerchantID uuid.UUID
+	InviterID  uuid.UUID
+}
+
+// CancelInvitationsOf takes back what somebody invited who is gone.
+func (q *Queries) CancelInvitationsOf(ctx context.Context, arg CancelInvitationsOfParams) error {
+	_, err := q.db.Exec(ctx, cancelInvitationsOf, arg.MerchantID, arg.InviterID)
+	return err
+}
+
+const closeInvitation = `-- name: CloseInvitation :execrows
+UPDATE invitations SET state = $1, user_id = $2
+ WHERE id = $3 AND state = 1 AND expire_time > clock_timestamp()
+`
+
+type CloseInvitationParams struct {
+	State  int16
+	UserID *uuid.UUID
+	ID     uuid.UUID
+}
+
+// CloseInvitation brings an open invitation to its end.
+func (q *Queries) CloseInvitation(ctx context.Context, arg CloseInvitationParams) (int64, error) {
+	result, err := q.db.Exec(ctx, closeInvitation, arg.State, arg.UserID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const findInvitation = `-- name: FindInvitation :one
+SELECT id, merchant_id, merchant_name, inviter_id, phone_number, role, user_id, create_time, expire_time, state FROM invitation_states WHERE id = $1
+`
+
+func (q *Queries) FindInvitation(ctx context.Context, id uuid.UUID) (InvitationState, error) {
+	row := q.db.QueryRow(ctx, findInvitation, id)
+	var i InvitationState
+	err := row.Scan(
+		&i.ID,
+		&i.MerchantID,
+		&i.MerchantName,
+		&i.InviterID,
+		&i.PhoneNumber,
+		&i.Role,
+		&i.UserID,
+		&i.CreateTime,
+		&i.ExpireTime,
+		&i.State,
+	)
+	return i, err
+}
+
+const findInvitationByKey = `-- name: FindInvitationByKey :one
+SELECT id, fingerprint FROM invitations WHERE key_hash = $1
+`
+
+type FindInvitationByKeyRow struct {
+	ID          uuid.UUID
+	Fingerprint []byte
+}
+
+func (q *Queries) FindInvitationByKey(ctx context.Context, keyHash uuid.UUID) (FindInvitationByKeyRow, error) {
+	row := q.db.QueryRow(ctx, findInvitationByKey, keyHash)
+	var i FindInvitationByKeyRow
+	err := row.Scan(&i.ID, &i.Fingerprint)
+	return i, err
+}
+
+const getInvitationOfMerchant = `-- name: GetInvitationOfMerchant :one
+SELECT id, merchant_id, merchant_name, inviter_id, phone_number, role, user_id, create_time, expire_time, state FROM invitation_states WHERE id = $1 AND merchant_id = $2
+`
+
+type GetInvitationOfMerchantParams struct {
+	ID         uuid.UUID
+	MerchantID uuid.UUID
+}
+
+func (q *Queries) GetInvitationOfMerchant(ctx context.Context, arg GetInvitationOfMerchantParams) (InvitationState, error) {
+	row := q.db.QueryRow(ctx, getInvitationOfMerchant, arg.ID, arg.MerchantID)
+	var i InvitationState
+	err := row.Scan(
+		&i.ID,
+		&i.MerchantID,
+		&i.MerchantName,
+		&i.InviterID,
+		&i.PhoneNumber,
+		&i.Role,
+		&i.UserID,
+		&i.CreateTime,
+		&i.ExpireTime,
+		&i.State,
+	)
+	return i, err
+}
+
+const getInvitationOfUser = `-- name: GetInvitationOfUser :one
+SELECT i.id, i.merchant_id, i.merchant_name, i.inviter_id, i.phone_number, i.role, i.user_id, i.create_time, i.expire_time, i.state FROM invitation_states AS i
+  JOIN users AS u ON u.phone_number = i.phone_number
+ WHERE i.id = $1 AND u.id = $2::uuid
+`
+
+type GetInvitationOfUserParams struct {
+	ID        uuid.UUID
+	InvitedID uuid.UUID
+}
+
+// GetInvitationOfUser finds an invitation for the user's phone number.
+func (q *Queries) GetInvitationOfUser(ctx context.Context, arg GetInvitationOfUserParams) (InvitationState, error) {
+	row := q.db.QueryRow(ctx, getInvitationOfUser, arg.ID, arg.InvitedID)
+	var i InvitationState
+	err := row.Scan(
+		&i.ID,
+		&i.MerchantID,
+		&i.MerchantName,
+		&i.InviterID,
+		&i.PhoneNumber,
+		&i.Role,
+		&i.UserID,
+		&i.CreateTime,
+		&i.ExpireTime,
+		&i.State,
+	)
+	return i, err
+}
 
 const getRole = `-- name: GetRole :one
 SELECT role FROM staff WHERE merchant_id = $1 AND user_id = $2
@@ -25,4 +175,202 @@ func (q *Queries) GetRole(ctx context.Context, arg GetRoleParams) (int16, error)
 	var role int16
 	err := row.Scan(&role)
 	return role, err
+}
+
+const insertInvitation = `-- name: InsertInvitation :one
+INSERT INTO invitations (id, merchant_id, inviter_id, phone_number, role, key_hash, fingerprint, create_time, expire_time)
+SELECT $1, $2, $3, $4, $5, $6, $7, clock.now, clock.now + interval '7 days'
+  FROM (SELECT clock_timestamp() AS now) AS clock
+ON CONFLICT ON CONSTRAINT invitations_key DO NOTHING
+RETURNING id
+`
+
+type InsertInvitationParams struct {
+	ID          uuid.UUID
+	MerchantID  uuid.UUID
+	InviterID   uuid.UUID
+	PhoneNumber string
+	Role        int16
+	KeyHash     uuid.UUID
+	Fingerprint []byte
+}
+
+// InsertInvitation adds an invitation for seven days, unless its key was used: then
+// there is no row.
+func (q *Queries) InsertInvitation(ctx context.Context, arg InsertInvitationParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, insertInvitation,
+		arg.ID,
+		arg.MerchantID,
+		arg.InviterID,
+		arg.PhoneNumber,
+		arg.Role,
+		arg.KeyHash,
+		arg.Fingerprint,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const listInvitationsOfMerchant = `-- name: ListInvitationsOfMerchant :many
+SELECT id, merchant_id, merchant_name, inviter_id, phone_number, role, user_id, create_time, expire_time, state FROM invitation_states
+ WHERE merchant_id = $1 AND id < $2
+ ORDER BY id DESC
+ LIMIT $3
+`
+
+type ListInvitationsOfMerchantParams struct {
+	MerchantID uuid.UUID
+	BeforeID   uuid.UUID
+	MaxRows    int32
+}
+
+func (q *Queries) ListInvitationsOfMerchant(ctx context.Context, arg ListInvitationsOfMerchantParams) ([]InvitationState, error) {
+	rows, err := q.db.Query(ctx, listInvitationsOfMerchant, arg.MerchantID, arg.BeforeID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InvitationState
+	for rows.Next() {
+		var i InvitationState
+		if err := rows.Scan(
+			&i.ID,
+			&i.MerchantID,
+			&i.MerchantName,
+			&i.InviterID,
+			&i.PhoneNumber,
+			&i.Role,
+			&i.UserID,
+			&i.CreateTime,
+			&i.ExpireTime,
+			&i.State,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listInvitationsOfUser = `-- name: ListInvitationsOfUser :many
+SELECT i.id, i.merchant_id, i.merchant_name, i.inviter_id, i.phone_number, i.role, i.user_id, i.create_time, i.expire_time, i.state FROM invitation_states AS i
+ WHERE i.phone_number = (SELECT u.phone_number FROM users AS u WHERE u.id = $1::uuid)
+   AND i.id < $2
+ ORDER BY i.id DESC
+ LIMIT $3
+`
+
+type ListInvitationsOfUserParams struct {
+	InvitedID uuid.UUID
+	BeforeID  uuid.UUID
+	MaxRows   int32
+}
+
+func (q *Queries) ListInvitationsOfUser(ctx context.Context, arg ListInvitationsOfUserParams) ([]InvitationState, error) {
+	rows, err := q.db.Query(ctx, listInvitationsOfUser, arg.InvitedID, arg.BeforeID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InvitationState
+	for rows.Next() {
+		var i InvitationState
+		if err := rows.Scan(
+			&i.ID,
+			&i.MerchantID,
+			&i.MerchantName,
+			&i.InviterID,
+			&i.PhoneNumber,
+			&i.Role,
+			&i.UserID,
+			&i.CreateTime,
+			&i.ExpireTime,
+			&i.State,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listStaff = `-- name: ListStaff :many
+SELECT s.user_id, s.role, s.create_time, u.username
+  FROM staff AS s
+  JOIN users AS u ON u.id = s.user_id
+ WHERE s.merchant_id = $1
+   AND (s.create_time, s.user_id) < ($2::timestamptz, $3::uuid)
+ ORDER BY s.create_time DESC, s.user_id DESC
+ LIMIT $4
+`
+
+type ListStaffParams struct {
+	MerchantID uuid.UUID
+	BeforeTime time.Time
+	BeforeID   uuid.UUID
+	MaxRows    int32
+}
+
+type ListStaffRow struct {
+	UserID     uuid.UUID
+	Role       int16
+	CreateTime time.Time
+	Username   string
+}
+
+// ListStaff lists who works for a merchant, the newest first.
+func (q *Queries) ListStaff(ctx context.Context, arg ListStaffParams) ([]ListStaffRow, error) {
+	rows, err := q.db.Query(ctx, listStaff,
+		arg.MerchantID,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListStaffRow
+	for rows.Next() {
+		var i ListStaffRow
+		if err := rows.Scan(
+			&i.UserID,
+			&i.Role,
+			&i.CreateTime,
+			&i.Username,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const removeStaff = `-- name: RemoveStaff :execrows
+DELETE FROM staff WHERE merchant_id = $1 AND user_id = $2 AND role >= $3::smallint
+`
+
+type RemoveStaffParams struct {
+	MerchantID uuid.UUID
+	UserID     uuid.UUID
+	Highest    int16
+}
+
+// RemoveStaff ends a user's work for a merchant if their role is at most so high.
+func (q *Queries) RemoveStaff(ctx context.Context, arg RemoveStaffParams) (int64, error) {
+	result, err := q.db.Exec(ctx, removeStaff, arg.MerchantID, arg.UserID, arg.Highest)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -152,18 +152,6 @@ func (q *Queries) FollowTerminals(ctx context.Context, arg FollowTerminalsParams
 	return items, nil
 }
 
-const getHorizon = `-- name: GetHorizon :one
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-`
-
-// GetHorizon tells below which transaction nothing can commit any more.
-func (q *Queries) GetHorizon(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, getHorizon)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const getTerminal = `-- name: GetTerminal :one
 SELECT id, merchant_id, store_id, name, key_hash, fingerprint, create_time, public_key, device, epoch, base_epoch, revision, locked, key_shared, activation_hash, activation_expire_time, activation_tries, activate_time, revoke_time, connected, battery_percent, charging, network, signal_percent, version, last_seen_time, state, attention FROM terminal_states AS t
  WHERE t.id = $1 AND t.merchant_id = $2
@@ -212,20 +200,28 @@ func (q *Queries) GetTerminal(ctx context.Context, arg GetTerminalParams) (Termi
 }
 
 const getTerminalSale = `-- name: GetTerminalSale :one
-SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked FROM terminals WHERE id = $1
+SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked,
+       (public_key IS NOT NULL AND revoke_time IS NULL)::bool AS active
+  FROM terminals WHERE id = $1
 `
 
 type GetTerminalSaleRow struct {
 	MerchantID uuid.UUID
 	StoreID    uuid.UUID
 	Locked     bool
+	Active     bool
 }
 
 // GetTerminalSale tells whose a terminal is and whether it may sell.
 func (q *Queries) GetTerminalSale(ctx context.Context, id uuid.UUID) (GetTerminalSaleRow, error) {
 	row := q.db.QueryRow(ctx, getTerminalSale, id)
 	var i GetTerminalSaleRow
-	err := row.Scan(&i.MerchantID, &i.StoreID, &i.Locked)
+	err := row.Scan(
+		&i.MerchantID,
+		&i.StoreID,
+		&i.Locked,
+		&i.Active,
+	)
 	return i, err
 }
 

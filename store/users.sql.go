@@ -26,6 +26,15 @@ func (q *Queries) DeleteChallengesOfPhone(ctx context.Context, arg DeleteChallen
 	return err
 }
 
+const deleteInvitationsOfPhone = `-- name: DeleteInvitationsOfPhone :exec
+DELETE FROM invitations WHERE phone_number = $1
+`
+
+func (q *Queries) DeleteInvitationsOfPhone(ctx context.Context, phoneNumber string) error {
+	_, err := q.db.Exec(ctx, deleteInvitationsOfPhone, phoneNumber)
+	return err
+}
+
 const deleteMessagesOfPhone = `-- name: DeleteMessagesOfPhone :exec
 DELETE FROM sandbox_messages WHERE phone_number = $1
 `
@@ -41,6 +50,16 @@ DELETE FROM sessions WHERE user_id = $1
 
 func (q *Queries) DeleteSessionsOfUser(ctx context.Context, userID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteSessionsOfUser, userID)
+	return err
+}
+
+const deleteStaffOfUser = `-- name: DeleteStaffOfUser :exec
+DELETE FROM staff WHERE user_id = $1
+`
+
+// DeleteStaffOfUser ends all of a user's work.
+func (q *Queries) DeleteStaffOfUser(ctx context.Context, userID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, deleteStaffOfUser, userID)
 	return err
 }
 
@@ -172,6 +191,31 @@ func (q *Queries) ListAuditDetails(ctx context.Context, arg ListAuditDetailsPara
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listMerchantsOwned = `-- name: ListMerchantsOwned :many
+SELECT id FROM merchants WHERE owner_id = $1 ORDER BY id
+`
+
+// ListMerchantsOwned lists the merchants that a user owns.
+func (q *Queries) ListMerchantsOwned(ctx context.Context, ownerID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, listMerchantsOwned, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -2,5 +2,5 @@ package terminal
 
 import "time"
 
-// SetClock makes the device believe that its clock is off by so much.
-func (t *Terminal) SetClock(off time.Duration) { t.clock.learn(time.Now().Add(off)) }
+// Misset makes the device believe that it is another time.
+func (t *Terminal) Misset(offset time.Duration) { t.clock.learn(time.Now().Add(offset)) }

@@ -3,7 +3,6 @@ package terminal_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -223,7 +222,7 @@ func next[T any](t *testing.T, from <-chan T) T {
 	case v := <-from:
 		return v
 	case <-time.After(30 * time.Second):
-		t.Fatal(fmt.Sprintf("no %T came", *new(T)))
+		t.Fatalf("no %T came", *new(T))
 		panic("unreachable")
 	}
 }

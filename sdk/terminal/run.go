@@ -19,6 +19,9 @@ func (t *Terminal) Run(ctx context.Context) error {
 		return errRunning
 	}
 	defer t.running.Unlock()
+	if err := t.activated(); err != nil {
+		return err
+	}
 	if err := t.finish(ctx); err != nil {
 		return err
 	}

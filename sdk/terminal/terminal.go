@@ -218,8 +218,20 @@ const (
 	methodCharge   = service + "ChargePaymentCode"
 )
 
+// activated fails with ErrNotActivated for a device without a terminal.
+func (t *Terminal) activated() error {
+	id, err := t.cfg.Keys.Terminal()
+	if err == nil && id == "" {
+		err = ErrNotActivated
+	}
+	return err
+}
+
 // call makes a unary call. A clock that is wrong is set right, once.
 func (t *Terminal) call(ctx context.Context, method string, req, res any) error {
+	if err := t.activated(); err != nil {
+		return err
+	}
 	for again := false; ; again = true {
 		err := explain(t.conn.Invoke(ctx, method, req, res, t.creds))
 		now, skewed := serverTime(err)

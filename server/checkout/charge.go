@@ -68,15 +68,12 @@ func (d *Desk) Charge(ctx context.Context, r *Charge) (*Checkout, error) {
 			Fingerprint: ledger.Fingerprint("charge", r.Checkout, hex.EncodeToString(hash)),
 		},
 		total: c.Amount, code: uuid.UUID(hash[:16]), deadline: c.row.ExpireTime,
+		limit: func(err error) error { return errPayer.WithCause(err) },
 	}
 	if err := d.redeem(ctx, c, o, hash); err != nil {
 		return nil, err
 	}
-	_, err = d.take(ctx, c, o)
-	if _, isLimit := errors.AsType[*ledger.LimitError](err); isLimit {
-		return nil, errPayer.WithCause(err)
-	}
-	if err != nil {
+	if _, err = d.take(ctx, c, o); err != nil {
 		return nil, err
 	}
 	if c, err = d.get(ctx, in, c.ID); err != nil {

@@ -123,6 +123,15 @@ func TestAChargeIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestATerminalLearnsNothingOfACustomersLimits(t *testing.T) {
+	w := newWorld(t)
+	w.books.Fund(t, w.customer, "500.00 USD")
+	_, err := w.desks[0].Charge(t.Context(), w.charge(w.sell("1000.01 USD"), w.code(w.customer.ID, "2000.00 USD")))
+	if e := w.wantReason(err, "LIMIT_EXCEEDED"); strings.ContainsAny(e.Message(), "0123456789") {
+		t.Errorf("it says %q", e.Message())
+	}
+}
+
 func TestACodesTimeEnds(t *testing.T) {
 	w := newWorld(t)
 	c := w.sell("1.00 USD")

@@ -6,21 +6,21 @@
 // A checkout moves along these lines and no others; Next is the table, and a test
 // tries every step that isn't in it.
 //
-//	          dispatch            acknowledge
-//	CREATED ------------> DISPATCHED --------> ACKNOWLEDGED
-//	   |  \__________________ | _________________/^ |
-//	   |        acknowledge   |                     |
-//	   +----------------------+---------------------+
-//	   |
-//	   +-- succeed ---> SUCCEEDED --.  <----------. succeed (it is captured)
-//	   |                    ^       | refund      |
-//	   |                    '-------'             |
-//	   +-- authorize -> AUTHORIZED ---------------+
-//	   |                    |  \____ cancel (its hold is voided) --> CANCELED
-//	   |                    '------- expire (it isn't captured) ---> EXPIRED
-//	   +-- decline ---> DECLINED
-//	   +-- cancel ----> CANCELED
-//	   '-- expire ----> EXPIRED
+//	CREATED --dispatch--> DISPATCHED --acknowledge--> ACKNOWLEDGED
+//	   |                                                   ^
+//	   '-------------------acknowledge---------------------'
+//
+//	each of these  --succeed----> SUCCEEDED    (it is paid)
+//	               --authorize--> AUTHORIZED   (it is to be captured)
+//	               --decline----> DECLINED
+//	               --cancel-----> CANCELED
+//	               --expire-----> EXPIRED
+//
+//	AUTHORIZED     --succeed----> SUCCEEDED    (it is captured)
+//	               --cancel-----> CANCELED     (its hold is voided)
+//	               --expire-----> EXPIRED      (it isn't captured in time)
+//
+//	SUCCEEDED      --refund-----> SUCCEEDED
 //
 // # One winner
 //

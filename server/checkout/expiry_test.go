@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
@@ -24,11 +22,10 @@ func TestWhatNobodyLooksAtExpiresOnceByItself(t *testing.T) {
 	w := newWorldWith(t, checkout.Deps{SweepInterval: 2 * time.Millisecond})
 	var list []*checkout.Checkout
 	for range 15 {
-		d := w.draft("1.00 USD")
-		d.ExpireTime = timestamppb.New(time.Now().Add(100 * time.Millisecond))
-		list = append(list, w.create(d))
+		list = append(list, w.sell("1.00 USD"))
 	}
 	sweepOnBoth(t, w)
+	w.lapse(list...)
 	eventually(t, "expiry", func() bool { return w.expired() == len(list) })
 	for _, c := range list {
 		w.wantEvents(c, "created expired")
@@ -38,19 +35,16 @@ func TestWhatNobodyLooksAtExpiresOnceByItself(t *testing.T) {
 
 func TestExpiriesAreToldApart(t *testing.T) {
 	w := newWorldWith(t, checkout.Deps{CaptureLife: 100 * time.Millisecond, SweepInterval: 5 * time.Millisecond})
-	soon := func(d *checkout.Draft) *checkout.Draft {
-		d.ExpireTime = timestamppb.New(time.Now().Add(200 * time.Millisecond))
-		return d
-	}
 	elsewhere := w.draft("1.00 USD")
 	elsewhere.Terminal, elsewhere.Store = [16]byte{}, w.shop.Store
-	never, sent, shown, none := w.create(soon(w.draft("1.00 USD"))), w.create(soon(w.draft("1.00 USD"))), w.create(soon(w.draft("1.00 USD"))), w.create(soon(elsewhere))
+	never, sent, shown, none := w.sell("1.00 USD"), w.sell("1.00 USD"), w.sell("1.00 USD"), w.create(elsewhere)
 	if err := w.desks[0].MarkDispatched(t.Context(), ids(sent, shown)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.desks[0].MarkAcknowledged(t.Context(), ids(shown)); err != nil {
 		t.Fatal(err)
 	}
+	w.lapse(never, sent, shown, none)
 	_, authorized, _, _ := w.payInTime(func(d *checkout.Draft) { d.Capture = checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL })
 	sweepOnBoth(t, w)
 	for c, want := range map[*checkout.Checkout]checkoutv1.CheckoutExpiry{

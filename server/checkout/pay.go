@@ -50,11 +50,9 @@ func (d *Desk) Pay(ctx context.Context, p *Payment) (*Checkout, *ledger.Transact
 			Fingerprint: ledger.Fingerprint("pay checkout", p.Checkout, tip.String()),
 		},
 		payer: p.User, total: total, deadline: c.row.ExpireTime,
+		limit: func(err error) error { return money.ExplainLimit(ctx, d.ledger, err) },
 	}
 	t, err := d.take(ctx, c, o)
-	if _, isLimit := errors.AsType[*ledger.LimitError](err); isLimit {
-		err = money.ExplainLimit(ctx, d.ledger, err)
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,10 +87,11 @@ type order struct {
 	code     uuid.UUID     // the payment code that it uses up; zero for none
 	deadline time.Time     // when the checkout, or the code if earlier, expires
 	refusal  error         // why it is refused, unless it was executed before
+
+	limit func(error) error // what to say of a limit of the payer's
 }
 
-// take moves a customer's money, or sets it aside. A limit of the customer's comes
-// back as a ledger.LimitError.
+// take moves a customer's money, or sets it aside.
 func (d *Desk) take(ctx context.Context, c *Checkout, o *order) (*ledger.Transaction, error) {
 	command, err := d.command(ctx, c, o)
 	if err != nil {
@@ -196,6 +195,7 @@ func (d *Desk) explain(ctx context.Context, c *Checkout, o *order, err error) er
 		if payer, isUser := money.OwnerOf(limit.Code); !isUser || payer != o.payer {
 			return errPayee.WithCause(err)
 		}
+		return o.limit(err)
 	}
 	return err
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
+	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -172,18 +172,41 @@ func (w *world) payInTime(change func(*checkout.Draft)) (time.Time, *checkout.Ch
 	w.Helper()
 	for {
 		d := w.draft("1.00 USD")
-		expire := time.Now().Add(100 * time.Millisecond)
-		d.ExpireTime = timestamppb.New(expire)
 		change(d)
-		c, err := w.desks[0].Create(w.Context(), d)
-		if err != nil {
-			continue
-		}
+		c, expire := w.brief(100*time.Millisecond, d)
 		p := w.payment(c)
 		if _, paid, err := w.desks[0].Pay(w.Context(), p); err == nil {
 			return expire, c, p, paid
 		}
 	}
+}
+
+func TestAPaymentThatIsHeldUpBeyondTheCheckoutsTimeIsRefused(t *testing.T) {
+	w := newWorld(t)
+	d := w.draft("10.00 USD")
+	for _, capture := range []checkout.CaptureMode{checkoutv1.CaptureMode_CAPTURE_MODE_AUTOMATIC, checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL} {
+		d.Capture = capture
+		tx, err := w.store.Pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `SELECT FROM accounts WHERE code = $1 FOR UPDATE`, w.customer.Account("USD")); err != nil {
+			t.Fatal(err)
+		}
+		c, expire := w.brief(300*time.Millisecond, d)
+		answer := make(chan error, 1)
+		go func() {
+			_, _, err := w.desks[0].Pay(t.Context(), w.payment(c))
+			answer <- err
+		}()
+		eventually(t, "the expiry", func() bool { return time.Now().After(expire) })
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wantReason(<-answer, "CHECKOUT_EXPIRED")
+		w.wantState(c, checkout.Expired)
+	}
+	w.wantMoney("1000.00", "0.00", "0.00", "0.00")
 }
 
 func TestAnExpiredCheckoutIsNotPaid(t *testing.T) {

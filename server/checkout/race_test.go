@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -68,6 +66,10 @@ func (w *world) wantWinner(c *checkout.Checkout, won map[checkout.Happening]int)
 		}
 	}
 	w.wantEvents(c, "created "+string(end)[len("checkout."):])
+	m := w.message(w.get(c), checkout.ForMerchant())
+	if late := !m.GetCloseTime().AsTime().Before(m.GetExpireTime().AsTime()); late != (now == checkout.Expired) {
+		w.Errorf("it is %v since %v, and expires at %v", now, m.GetCloseTime().AsTime(), m.GetExpireTime().AsTime())
+	}
 	return now
 }
 
@@ -108,10 +110,7 @@ func TestAtItsExpiryACheckoutHasOneEnd(t *testing.T) {
 	sweepOnBoth(t, w)
 	paid := 0
 	for i := range 20 {
-		d := w.draft("1.00 USD")
-		expire := time.Now().Add(60 * time.Millisecond)
-		d.ExpireTime = timestamppb.New(expire)
-		c := w.create(d)
+		c, expire := w.brief(60*time.Millisecond, w.draft("1.00 USD"))
 		// From before the edge to behind it.
 		edge := expire.Add(time.Duration(i-15) * time.Millisecond)
 		eventually(t, "the edge", func() bool { return !time.Now().Before(edge) })

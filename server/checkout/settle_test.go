@@ -238,5 +238,10 @@ func TestRefundsGiveBackToTheLimitsOfBothSides(t *testing.T) {
 	if _, _, err := w.desks[0].Refund(t.Context(), w.change(c, "")); err != nil {
 		t.Fatal(err)
 	}
-	w.pay(w.sell("10.00 USD"))
+	last := w.sell("10.00 USD")
+	w.pay(last)
+	if _, _, err := w.desks[0].Refund(t.Context(), w.change(last, "3.00 USD")); err != nil {
+		t.Fatal(err)
+	}
+	w.pay(w.sell("3.00 USD"))
 }

@@ -3,9 +3,6 @@ package checkout_test
 import (
 	"slices"
 	"testing"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
@@ -55,9 +52,8 @@ func (w *world) bring(to checkout.State) *checkout.Checkout {
 		c = w.sellManually("10.00 USD")
 		w.pay(c)
 	case checkout.Expired:
-		draft := w.draft("10.00 USD")
-		draft.ExpireTime = timestamppb.New(time.Now().Add(50 * time.Millisecond))
-		c = w.create(draft)
+		c = w.sell("10.00 USD")
+		w.lapse(c)
 		eventually(w, "expiry", func() bool { return w.get(c).State == checkout.Expired })
 	default:
 		c = w.sell("10.00 USD")

@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
@@ -221,6 +224,35 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: it never came", what)
 		}
+	}
+}
+
+// brief makes a checkout that lives for a moment. A slow machine needs several tries.
+func (w *world) brief(life time.Duration, d *checkout.Draft) (*checkout.Checkout, time.Time) {
+	w.Helper()
+	for {
+		expire := time.Now().Add(life)
+		d.Key, d.ExpireTime = w.key(), timestamppb.New(expire)
+		c, err := w.desks[0].Create(w.Context(), d)
+		if err == nil {
+			return c, expire
+		}
+		w.wantReason(err, "EXPIRE_TIME_INVALID")
+	}
+}
+
+// lapse makes the time of checkouts be over, which nobody but a superuser can.
+func (w *world) lapse(list ...*checkout.Checkout) {
+	w.Helper()
+	conn, err := pgx.Connect(w.Context(), w.books.URL())
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(w.Context(), `
+		UPDATE checkouts SET expire_time = c.now, due_time = c.now FROM (SELECT clock_timestamp() AS now) c WHERE id = ANY ($1)`,
+		ids(list...)); err != nil {
+		w.Fatal(err)
 	}
 }
 

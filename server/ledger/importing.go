@@ -168,26 +168,16 @@ func (s *Service) prepareImport(ctx context.Context, item *ledgerv1.ImportItem, 
 		return books.Command{}, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "The time is not valid.").
 			WithField(prefix+"time", "must be a time between the years 1 and 9999").WithCause(err)
 	}
-	postings, err := s.parse(ctx, item.GetPostings(), prefix+"postings")
+	postings, err := s.read(ctx, item.GetPostings(), prefix+"postings")
 	if err != nil {
-		return books.Command{}, err
-	}
-	if err := checkBalance(postings); err != nil {
-		return books.Command{}, err
-	}
-	if err := s.resolve(ctx, postings); err != nil {
 		return books.Command{}, err
 	}
 	at := item.GetTime().AsTime()
 	parts := []string{"import", at.String(), item.GetNote()}
-	draft := books.Draft{Note: item.GetNote()}
-	cmd := books.Command{Kind: books.KindImport, Time: at}
 	for _, p := range postings {
 		parts = append(parts, p.code, p.value.Asset.Code, p.value.Amount.String())
-		cmd.Accounts = append(cmd.Accounts, p.account)
-		draft.Postings = append(draft.Postings, books.Posting{Account: p.account, Amount: p.value.Amount})
 	}
-	cmd.Fingerprint = books.Fingerprint(parts...)
-	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
+	cmd := books.Command{Kind: books.KindImport, Time: at, Fingerprint: books.Fingerprint(parts...)}
+	post(&cmd, postings, books.Draft{Note: item.GetNote()})
 	return cmd, nil
 }

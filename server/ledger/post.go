@@ -26,6 +26,19 @@ type posting struct {
 	account books.AccountID // known after resolve
 }
 
+// read reads the postings of a request, which must balance, and finds their
+// accounts. Path leads to the list in the request.
+func (s *Service) read(ctx context.Context, list []*ledgerv1.Posting, path string) ([]posting, error) {
+	postings, err := s.parse(ctx, list, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBalance(postings); err != nil {
+		return nil, err
+	}
+	return postings, s.resolve(ctx, postings)
+}
+
 // parse reads the postings of a request: amounts that are exact and not zero,
 // each account once. Path leads to the list in the request.
 func (s *Service) parse(ctx context.Context, list []*ledgerv1.Posting, path string) ([]posting, error) {
@@ -128,14 +141,8 @@ func otherAsset(path string) error {
 // prepare reads a transaction that an operator wants posted, up to what the
 // committer is to do. Prefix leads to it in the request.
 func (s *Service) prepare(ctx context.Context, req *ledgerv1.PostTransactionRequest, prefix string) (books.Command, error) {
-	postings, err := s.parse(ctx, req.GetPostings(), prefix+"postings")
+	postings, err := s.read(ctx, req.GetPostings(), prefix+"postings")
 	if err != nil {
-		return books.Command{}, err
-	}
-	if err := checkBalance(postings); err != nil {
-		return books.Command{}, err
-	}
-	if err := s.resolve(ctx, postings); err != nil {
 		return books.Command{}, err
 	}
 	return command(rpc.PrincipalFrom(ctx).Operator, req, postings), nil
@@ -153,13 +160,17 @@ func command(operator uuid.UUID, req *ledgerv1.PostTransactionRequest, postings 
 		Fingerprint: books.Fingerprint(parts...),
 		Kind:        books.KindAdjustment,
 	}
-	draft := books.Draft{Note: req.GetReason(), Details: detailsOf(operator)}
+	post(&cmd, postings, books.Draft{Note: req.GetReason(), Details: detailsOf(operator)})
+	return cmd
+}
+
+// post has a command decide to make postings, whatever it sees.
+func post(cmd *books.Command, postings []posting, draft books.Draft) {
 	for _, p := range postings {
 		cmd.Accounts = append(cmd.Accounts, p.account)
 		draft.Postings = append(draft.Postings, books.Posting{Account: p.account, Amount: p.value.Amount})
 	}
 	cmd.Decide = func(books.View) (books.Draft, error) { return draft, nil }
-	return cmd
 }
 
 // sorted is a copy of the postings in the order of their accounts' codes.

@@ -1,6 +1,11 @@
 package qr
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/text/currency"
+	"golang.org/x/text/language"
+)
 
 // currencies are the codes and numbers of what ISO 4217 lists and people pay in:
 // no metals, no funds, no test codes.
@@ -40,4 +45,28 @@ func CurrencyNumber(code string) (string, bool) {
 func CurrencyCode(number string) (string, bool) {
 	code, ok := codes[number]
 	return code, ok
+}
+
+// CountryCurrency returns the number of the currency that people pay in in a country,
+// such as "360" for "ID", or false if there is no such country (ISO 3166-1) or it has
+// none.
+func CountryCurrency(country string) (string, bool) {
+	region, err := language.ParseRegion(country)
+	if err != nil || !region.IsCountry() || region.String() != country {
+		return "", false
+	}
+	unit, ok := currency.FromRegion(region)
+	if !ok {
+		return "", false
+	}
+	code := unit.String()
+	if newer, ok := successors[code]; ok {
+		code = newer
+	}
+	return CurrencyNumber(code)
+}
+
+// successors replaced currencies that the library still knows as those of a country.
+var successors = map[string]string{
+	"ANG": "XCG", "BGN": "EUR", "HRK": "EUR", "MRO": "MRU", "SLL": "SLE", "STD": "STN", "VEF": "VES", "ZWL": "ZWG",
 }

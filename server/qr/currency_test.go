@@ -30,3 +30,14 @@ func TestCurrenciesHaveOneCodeAndOneNumber(t *testing.T) {
 		t.Errorf("CurrencyCode(999) = %s", got)
 	}
 }
+
+func TestACountryHasACurrency(t *testing.T) {
+	for country, want := range map[string]string{
+		"ID": "360", "MY": "458", "HK": "344", "NG": "566", "KE": "404", "GH": "936", "US": "840", "CA": "124", "DE": "978", "JP": "392",
+		"HR": "978", "BG": "978", "AQ": "", "XX": "", "ZZ": "", "UK": "", "EU": "", "id": "", "": "", "419": "",
+	} {
+		if got, ok := CountryCurrency(country); got != want || ok != (want != "") {
+			t.Errorf("%q has the currency %q, %v; want %q", country, got, ok, want)
+		}
+	}
+}

@@ -27,7 +27,7 @@ const recheckEvery = 10 * time.Second
 // nothing is done without a record. If it can't be recorded it is refused.
 //
 // Terminals prove who they are with an assertion, which opens nothing but what is
-// theirs. Their streams are looked at again by the terminal's id.
+// theirs.
 func Authorize(auth Authenticator, terminals TerminalAuthenticator, sandbox bool, record RecordFunc) connect.ServerInterceptor {
 	return authorize(auth, terminals, sandbox, record, recheckEvery)
 }
@@ -50,7 +50,7 @@ func authorize(auth Authenticator, terminals TerminalAuthenticator, sandbox bool
 			case Operator:
 				want = KindOperator
 			case Terminal:
-				return serveTerminal(ctx, terminals, recheck, spec, func(ctx context.Context) error { return next(ctx, spec, stream) })
+				return serveTerminal(ctx, terminals, spec, func(ctx context.Context) error { return next(ctx, spec, stream) })
 			default:
 				if spec.Schema == nil { // nobody registered it
 					return errUnknownProcedure
@@ -119,21 +119,25 @@ func whileAdmitted(ctx context.Context, every time.Duration, admit, serve func(c
 }
 
 // serveTerminal serves one call of a terminal.
-func serveTerminal(ctx context.Context, terminals TerminalAuthenticator, recheck time.Duration, spec connect.Spec, serve func(context.Context) error) error {
+func serveTerminal(ctx context.Context, terminals TerminalAuthenticator, spec connect.Spec, serve func(context.Context) error) error {
 	assertion, err := credentials(ctx, terminalScheme, errNoAssertion)
 	if err != nil {
 		return err
 	}
 	c := callFrom(ctx)
-	if c.principal, err = terminals.AuthenticateTerminal(ctx, assertion); err != nil {
+	authenticate := func() (err error) {
+		c.principal, err = terminals.AuthenticateTerminal(ctx, assertion)
 		return err
 	}
 	if spec.StreamType == connect.StreamTypeUnary {
-		return serve(ctx)
+		err = authenticate()
+	} else {
+		err = Aside(authenticate)
 	}
-	terminal := c.principal.Terminal
-	return whileAdmitted(ctx, recheck,
-		func(ctx context.Context) error { return terminals.ReadmitTerminal(ctx, terminal) }, serve)
+	if err != nil {
+		return err
+	}
+	return serve(ctx)
 }
 
 // The schemes of the Authorization header.

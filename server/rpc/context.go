@@ -59,15 +59,13 @@ type Authenticator interface {
 }
 
 // TerminalAuthenticator finds out which terminal made an assertion, each of which
-// is good for one call. Like an Authenticator it runs before the request is read.
+// is good for one call. Like an Authenticator it runs before the request is read. A
+// stream outlasts its assertion: who serves it ends it when the terminal is revoked.
 //
 // It fails with ASSERTION_INVALID, ASSERTION_REPLAYED, CLOCK_SKEWED or
 // TERMINAL_REVOKED, and with another error when it can't tell.
 type TerminalAuthenticator interface {
 	AuthenticateTerminal(ctx context.Context, assertion string) (Principal, error)
-	// ReadmitTerminal says whether a terminal that was let in may stay: a stream
-	// outlasts its assertion, and can't use it twice. It costs no I/O.
-	ReadmitTerminal(ctx context.Context, terminal uuid.UUID) error
 }
 
 // call is what the server knows about one call. The interceptors fill it in as

@@ -41,6 +41,17 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND:      connect.CodeNotFound,
 	errorv1.ErrorReason_ERROR_REASON_ACCOUNT_ASSET_MISMATCH: connect.CodeFailedPrecondition,
 
+	errorv1.ErrorReason_ERROR_REASON_CHECKOUT_CLOSED:         connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_CHECKOUT_EXPIRED:        connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_CHECKOUT_NOT_AUTHORIZED: connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_CHECKOUT_NOT_PAID:       connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_TIP_NOT_ALLOWED:         connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_ITEMS_MISMATCH:          connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_TOO_MANY_CHECKOUTS:      connect.CodeResourceExhausted,
+	errorv1.ErrorReason_ERROR_REASON_QR_TEXT_INVALID:         connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_PAYMENT_CODE_INVALID:    connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_PAYMENT_CODE_EXCEEDED:   connect.CodeFailedPrecondition,
+
 	errorv1.ErrorReason_ERROR_REASON_HOLD_EXPIRED:                 connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_HOLD_CLOSED:                  connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_HOLD_EXCEEDED:                connect.CodeFailedPrecondition,
@@ -59,6 +70,13 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED: connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_ACCOUNT_CLOSED:               connect.CodeFailedPrecondition,
 	errorv1.ErrorReason_ERROR_REASON_USER_HAS_FUNDS:               connect.CodeFailedPrecondition,
+
+	errorv1.ErrorReason_ERROR_REASON_TIME_ZONE_INVALID: connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_SCHEDULE_INVALID:  connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_INVITATION_CLOSED: connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_FEE_PLAN_INVALID:  connect.CodeInvalidArgument,
+	errorv1.ErrorReason_ERROR_REASON_SHIFT_OPEN:        connect.CodeFailedPrecondition,
+	errorv1.ErrorReason_ERROR_REASON_DATE_INVALID:      connect.CodeInvalidArgument,
 
 	errorv1.ErrorReason_ERROR_REASON_PHONE_NUMBER_INVALID:  connect.CodeInvalidArgument,
 	errorv1.ErrorReason_ERROR_REASON_USERNAME_TAKEN:        connect.CodeAlreadyExists,

@@ -46,8 +46,8 @@ func (d *csvDocument) entry(e *ledger.AccountEntry, counterparty string) error {
 		d.stamp(e.Transaction.CreateTime),
 		e.Transaction.Kind.String(),
 		id.Format(id.Transaction, e.Transaction.ID),
-		inert(counterparty),
-		inert(e.Transaction.Note),
+		Inert(counterparty),
+		Inert(e.Transaction.Note),
 		e.Amount.Decimal(d.asset.Exponent),
 		e.Balance.Decimal(d.asset.Exponent),
 		d.asset.Code,
@@ -65,10 +65,10 @@ func (d *csvDocument) end() error {
 	return d.out.Error()
 }
 
-// inert keeps a spreadsheet from running a text that somebody else wrote: one that
+// Inert keeps a spreadsheet from running a text that somebody else wrote: one that
 // it would take for a formula, white space before it or not, gets an apostrophe,
 // which spreadsheets don't show.
-func inert(text string) string {
+func Inert(text string) string {
 	trimmed := strings.TrimLeft(text, " \u00a0\u3000\t\r\n")
 	if strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "\r") ||
 		trimmed != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) {

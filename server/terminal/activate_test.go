@@ -25,7 +25,7 @@ func TestACodeActivatesOneDevice(t *testing.T) {
 	res, err := g.activate(t, a, typed)
 	must(t, err)
 	if res.GetConfiguration().GetMerchantName() != "Kopi Senja" || res.GetConfiguration().GetHeartbeatIntervalSeconds() != 30 ||
-		res.GetTerminal().GetDevice().GetModel() != "P2" || res.GetServerTime() == nil {
+		!strings.Contains(res.GetConfiguration().GetStoreQrText(), s.store) || res.GetTerminal().GetDevice().GetModel() != "P2" || res.GetServerTime() == nil {
 		t.Errorf("got %v", res)
 	}
 	again, err := g.activate(t, b, made.GetActivationCode())

@@ -64,15 +64,6 @@ func (s *Service) AuthenticateTerminal(ctx context.Context, assertion string) (r
 	return rpc.Principal{Kind: rpc.KindTerminal, Terminal: terminal}, nil
 }
 
-// ReadmitTerminal says whether a terminal may stay: revocations arrive with the
-// events.
-func (s *Service) ReadmitTerminal(_ context.Context, terminal uuid.UUID) error {
-	if s.hub.isBarred(terminal) {
-		return errRevoked
-	}
-	return nil
-}
-
 // readAssertion checks the signature, and returns what was signed and by whom.
 func (s *Service) readAssertion(ctx context.Context, assertion string) (*jwt.RegisteredClaims, uuid.UUID, error) {
 	if len(assertion) > maxAssertion {

@@ -2,9 +2,11 @@ package terminal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
@@ -14,8 +16,12 @@ import (
 	"github.com/tillbook/tillbook/store"
 )
 
-var errLocked = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_TERMINAL_LOCKED,
-	"The terminal is locked. Somebody on the staff can unlock it.")
+var (
+	errLocked = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_TERMINAL_LOCKED,
+		"The terminal is locked. Somebody on the staff can unlock it.")
+	errUnready = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_TERMINAL_UNAVAILABLE,
+		"The terminal isn't activated, is locked or was revoked.")
+)
 
 // CreateCheckout begins a sale at the calling terminal.
 func (s *Service) CreateCheckout(ctx context.Context, req *terminalv1.CreateCheckoutRequest) (*terminalv1.CreateCheckoutResponse, error) {
@@ -97,6 +103,22 @@ func (s *Service) maySell(ctx context.Context, terminal uuid.UUID) (store.GetTer
 		return row, errLocked
 	}
 	return row, nil
+}
+
+// Ready says whether a merchant's checkout can be sent to one of its terminals. It
+// fails with TERMINAL_UNAVAILABLE. Of a terminal that isn't the merchant's it says
+// nothing.
+func (s *Service) Ready(ctx context.Context, merchant, terminal uuid.UUID) error {
+	row, err := s.store.Queries().GetTerminalSale(ctx, terminal)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && row.MerchantID != merchant:
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading a terminal: %w", err)
+	case row.Locked || !row.Active:
+		return errUnready
+	}
+	return nil
 }
 
 // show shows a checkout that just changed, and has that followed at once.

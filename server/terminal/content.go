@@ -11,7 +11,9 @@ import (
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	"github.com/tillbook/tillbook/server/checkout"
+	"github.com/tillbook/tillbook/server/qr"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
 )
 
 // event is a row of the table events that a terminal is told of.
@@ -224,6 +226,16 @@ func (t *things) item(terminal uuid.UUID, e *event) (item, bool) {
 }
 
 func configurationMessage(r *store.ListConfigurationsRow) *terminalv1.Configuration {
+	// The same code as the merchant is given to print. Where it can't be written, the
+	// terminal shows none.
+	currency, _ := qr.CountryCurrency(r.Country)
+	code, err := qr.Encode(qr.Code{
+		Store: id.Format(id.Store, r.StoreID), Category: r.CategoryCode, Currency: currency,
+		Country: r.Country, Merchant: r.MerchantName, City: r.City,
+	})
+	if err != nil {
+		code = ""
+	}
 	return &terminalv1.Configuration{
 		Revision:                 uint64(r.Revision),
 		MerchantName:             r.MerchantName,
@@ -232,5 +244,6 @@ func configurationMessage(r *store.ListConfigurationsRow) *terminalv1.Configurat
 		TimeZone:                 r.TimeZone,
 		Locked:                   r.Locked,
 		HeartbeatIntervalSeconds: uint32(heartbeatEvery / time.Second),
+		StoreQrText:              code,
 	}
 }

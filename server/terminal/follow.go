@@ -14,6 +14,9 @@ import (
 const (
 	// maxRead is how many events are read at once, unless one transaction has more.
 	maxRead = 5000
+	// lookEvery bounds how often events are looked for while this replica writes some
+	// all the time.
+	lookEvery = 20 * time.Millisecond
 	// readTimeout bounds one look for events.
 	readTimeout = 10 * time.Second
 )
@@ -45,6 +48,17 @@ func (h *hub) follow(ctx context.Context) {
 			h.log.Info("what happens to terminals is followed again")
 		}
 		failing = err != nil
+		rest(ctx, min(h.config.Poll, lookEvery))
+	}
+}
+
+// rest waits, unless ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -27,9 +27,6 @@ type hub struct {
 	sessions map[uuid.UUID]*session
 	// cursor is the first transaction that was not handed out yet.
 	cursor int64
-	// barred are terminals that were revoked while this replica ran: few enough to
-	// be remembered.
-	barred map[uuid.UUID]struct{}
 	// leaving is how many sessions there were when the replica began to stop.
 	leaving int
 }
@@ -38,7 +35,7 @@ func newHub(d Deps, c *content) *hub {
 	return &hub{
 		content: c, presence: newPresence(d), marks: newMarks(d), log: d.Logger, config: d.Config, draining: d.Draining,
 		woken: make(chan struct{}, 1), ready: make(chan struct{}),
-		sessions: make(map[uuid.UUID]*session), barred: make(map[uuid.UUID]struct{}),
+		sessions: make(map[uuid.UUID]*session),
 	}
 }
 
@@ -48,13 +45,6 @@ func (h *hub) wake() {
 	case h.woken <- struct{}{}:
 	default:
 	}
-}
-
-func (h *hub) isBarred(terminal uuid.UUID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, barred := h.barred[terminal]
-	return barred
 }
 
 // register lets a session in, and fixes where it begins: before that it reads
@@ -117,11 +107,6 @@ func (h *hub) begun(terminal uuid.UUID, b begun) {
 
 // over ends the sessions of a terminal up to an epoch.
 func (h *hub) over(terminal uuid.UUID, e ending) {
-	if e.Why == whyRevoked {
-		h.mu.Lock()
-		h.barred[terminal] = struct{}{}
-		h.mu.Unlock()
-	}
 	if s := h.here(terminal); s != nil && s.epoch <= e.Epoch {
 		s.end(endingError(e.Why))
 	}

@@ -4,11 +4,16 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/server/checkout"
 )
+
+// noteEvery bounds how often notes are written while many sales are under way: each
+// one is a transaction, however much it says.
+const noteEvery = 50 * time.Millisecond
 
 // marks collects which checkouts were sent to their terminals and which of them the
 // terminals took, and notes both: what gathers while one note is under way is the
@@ -52,6 +57,7 @@ func (m *marks) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		m.write(ctx)
+		rest(ctx, noteEvery)
 	}
 }
 

@@ -55,47 +55,54 @@ type offer struct {
 // serveSession is the handler of one session. It waits for its end; reading and
 // sending are done beside it, so that neither keeps it from ending.
 func (s *Service) serveSession(ctx context.Context, terminal uuid.UUID, stream sessionStream) error {
-	first, err := stream.Receive()
-	if err != nil {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ses := &session{
+		hub: s.hub, now: s.now, terminal: terminal, stream: stream, cancel: cancel,
+		pumping: true, idle: make(chan struct{}), // what comes before the Welcome has to wait
+	}
+	defer s.hub.unregister(ses)
+	if err := rpc.Aside(func() error { return s.welcome(ctx, ses) }); err != nil {
 		return ended(err)
+	}
+	go ses.read() // ends with the stream, which ends when this returns
+	go ses.pump(ses.idle)
+	<-ctx.Done()
+	return ses.leave(ctx)
+}
+
+// welcome lets a session in.
+func (s *Service) welcome(ctx context.Context, ses *session) error {
+	first, err := ses.stream.Receive()
+	if err != nil {
+		return err
 	}
 	hello := first.GetHello()
 	if hello == nil {
 		return errNoHello
 	}
-	b, err := s.begin(ctx, terminal, hello)
+	b, err := s.begin(ctx, ses.terminal, hello)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ses := &session{
-		hub: s.hub, now: s.now, terminal: terminal, epoch: b.epoch, stream: stream, cancel: cancel,
-		from: b.from, sent: b.from, acked: b.acked, known: b.known, heard: s.now(),
-		pumping: true, idle: make(chan struct{}), // what comes before the Welcome has to wait
-	}
+	ses.epoch, ses.from, ses.sent, ses.acked, ses.known, ses.heard = b.epoch, b.from, b.from, b.acked, b.known, s.now()
 	if err := s.hub.register(ctx, ses); err != nil {
 		return err
 	}
-	defer s.hub.unregister(ses)
-	configuration, now, err := s.hub.content.configuration(ctx, terminal)
+	configuration, now, err := s.hub.content.configuration(ctx, ses.terminal)
 	if err != nil {
 		return err
 	}
 	if err := now.refuse(ses.epoch); err != nil {
 		return err
 	}
-	welcome := &terminalv1.SessionResponse{Message: &terminalv1.SessionResponse_Welcome_{Welcome: &terminalv1.SessionResponse_Welcome{
+	err = ses.stream.Send(&terminalv1.SessionResponse{Message: &terminalv1.SessionResponse_Welcome_{Welcome: &terminalv1.SessionResponse_Welcome{
 		Epoch: uint64(ses.epoch), Configuration: configuration, ServerTime: timestamppb.New(s.now()), AcknowledgedSequence: b.acked,
-	}}}
-	if err := stream.Send(welcome); err != nil {
-		return err
+	}}})
+	if err == nil {
+		ses.note(hello.GetHealth())
 	}
-	ses.note(hello.GetHealth())
-	go ses.read() // ends with the stream, which ends when this returns
-	go ses.pump(ses.idle)
-	<-ctx.Done()
-	return ses.leave(ctx)
+	return err
 }
 
 // ended is how a stream ends that its client closed: in order, if it did so.

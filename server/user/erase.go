@@ -21,7 +21,7 @@ import (
 const chunk = 500
 
 var errHasFunds = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_USER_HAS_FUNDS,
-	"The user still has money, holds or debts. Bring them to zero first.")
+	"The user, or a merchant of theirs, still has money, holds or debts. Bring them to zero first.")
 
 // end closes a user's accounts, which must be empty, and deletes what names the
 // user. It fails with pgx.ErrNoRows if there is no such user, or not any more.
@@ -47,11 +47,39 @@ func (s *Service) end(ctx context.Context, user uuid.UUID, reason string) error 
 				return errHasFunds
 			}
 		}
+		if err := s.closeMerchants(ctx, q, tx, user); err != nil {
+			return err
+		}
 		if err := s.forget(ctx, q, found, ids); err != nil {
 			return err
 		}
 		return s.record(ctx, tx, "user.erased", user, map[string]any{"reason": reason})
 	})
+}
+
+// closeMerchants closes the accounts of a user's merchants, which must be empty.
+func (s *Service) closeMerchants(ctx context.Context, q *store.Queries, tx pgx.Tx, user uuid.UUID) error {
+	merchants, err := q.ListMerchantsOwned(ctx, user)
+	if err != nil {
+		return fmt.Errorf("listing a user's merchants: %w", err)
+	}
+	for _, m := range merchants {
+		if _, err := ledger.SetTier(ctx, tx, money.MerchantScope(m), ledger.TierClosed); err != nil {
+			return err
+		}
+		accounts, err := q.LockAccountsOfOwner(ctx, store.LockAccountsOfOwnerParams{
+			Own: money.MerchantScope(m) + "/", Owed: ledger.ReceivableCode(id.Format(id.Merchant, m), ""),
+		})
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			if !a.Empty {
+				return errHasFunds
+			}
+		}
+	}
+	return nil
 }
 
 // forget deletes rows about a user.
@@ -69,6 +97,8 @@ func (s *Service) forget(ctx context.Context, q *store.Queries, user store.LockU
 		func() error { return q.DeleteDevicesOfUser(ctx, user.ID) },
 		func() error { return q.DeleteMessagesOfPhone(ctx, user.PhoneNumber) },
 		func() error { return q.ErasePaymentRequestNotes(ctx, user.ID) },
+		func() error { return q.DeleteStaffOfUser(ctx, user.ID) },
+		func() error { return q.DeleteInvitationsOfPhone(ctx, user.PhoneNumber) },
 		func() error { return q.EraseHoldReferences(ctx, accounts) },
 		func() error { return q.DeletePaymentCode(ctx, user.ID) },
 		func() error { return q.DeleteUser(ctx, user.ID) },

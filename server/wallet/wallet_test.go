@@ -9,13 +9,17 @@ import (
 
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/wallet"
 )
 
 // replica is a server with a wallet service.
-type replica struct{ *moneytest.Replica }
+type replica struct {
+	*moneytest.Replica
+	desk *checkout.Desk
+}
 
 func serve(t testing.TB, books *moneytest.Books) replica {
 	t.Helper()
@@ -24,9 +28,10 @@ func serve(t testing.TB, books *moneytest.Books) replica {
 
 func serveWith(t testing.TB, books *moneytest.Books, watch wallet.WatchConfig) replica {
 	t.Helper()
-	r := replica{books.Replica(t)}
+	r := replica{Replica: books.Replica(t)}
+	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: []byte("a key of the tests")})
 	walletv1connect.RegisterWalletServiceHandler(r.Server, wallet.New(wallet.Deps{
-		Store: r.Store, Ledger: r.Ledger, Limiter: r.Limiter, Watch: watch,
+		Store: r.Store, Ledger: r.Ledger, Checkouts: r.desk, Limiter: r.Limiter, Watch: watch,
 	}))
 	return r
 }

@@ -27,7 +27,8 @@ func drawCommand(t *rapid.T, b *batch, key string, holds []uuid.UUID, paid Trans
 	case 3:
 		c = holdCommand(key, hold, voidHold)
 	case 4:
-		c = refund(key, paid, Refund{Amount: NewAmount(amount % 20)})
+		from := rapid.SampledFrom([][]AccountID{nil, {4}, {4, 1}}).Draw(t, "refund from")
+		c = refund(key, paid, Refund{Amount: NewAmount(amount % 20), From: from})
 	default:
 		from := AccountID(rapid.SampledFrom([]int{1, 3, 4}).Draw(t, "from"))
 		c = counted(key, move(from, 7-max(from, 3), amount)...)
@@ -38,6 +39,14 @@ func drawCommand(t *rapid.T, b *batch, key string, holds []uuid.UUID, paid Trans
 		c.Decide = func(v View) (Draft, error) {
 			d, err := decide(v)
 			d.Outcome = 1
+			return d, err
+		}
+	}
+	if rapid.Bool().Draw(t, "tells") {
+		decide := c.Decide
+		c.Decide = func(v View) (Draft, error) {
+			d, err := decide(v)
+			d.Events = append(d.Events, Event{Type: "test", Subject: "test", Payload: []byte("{}")})
 			return d, err
 		}
 	}

@@ -108,6 +108,7 @@ func refund(key string, original Transaction, r Refund, debts ...debtLink) *Comm
 	for _, d := range debts {
 		c.Accounts = append(c.Accounts, d.receivable)
 	}
+	c.Accounts = append(c.Accounts, r.From...)
 	return c
 }
 
@@ -148,8 +149,8 @@ func whole(b *batch) string {
 		lines = append(lines, fmt.Sprintf("key %x: %+v", key, done))
 	}
 	slices.Sort(lines)
-	return fmt.Sprintf("%s\nmade %d, %d operations, %d refunds, %d resolutions, %d audits, next id %d",
-		strings.Join(lines, "\n"), len(b.made), len(b.operations), len(b.refunds), len(b.resolutions), len(b.audits), b.ids.tail)
+	return fmt.Sprintf("%s\nmade %d, %d operations, %d refunds, %d resolutions, %d audits, %d events, next id %d",
+		strings.Join(lines, "\n"), len(b.made), len(b.operations), len(b.refunds), len(b.resolutions), len(b.audits), len(b.events), b.ids.tail)
 }
 
 // owing gives account 4 a debt of 50 at account 6.

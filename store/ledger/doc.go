@@ -25,7 +25,9 @@
 // then reads their idempotency keys; Go then decides each [Command] in turn,
 // each seeing what those before it did; the second writes everything and
 // commits. While one batch commits the next one gathers, so nothing waits for a
-// batch to fill, and a hot account is locked once a batch.
+// batch to fill, and a hot account is locked once a batch. When more waits than a
+// batch takes, a second one runs beside the first, with commands for other
+// accounts than the first has; what needs those waits in memory, in its order.
 //
 // A Command's Decide function is pure: it gets the locked rows and returns the
 // postings or a refusal. It may run several times, since a batch that fails (on
@@ -55,8 +57,8 @@
 // # What else a payment needs
 //
 // Beside its accounts a command may name a hold, a transaction that it gives
-// back, or something that it brings to its end. None of these has a lock of its
-// own. Whatever changes a hold also locks the hold's account, and whatever gives
+// back, or what it brings to an end, which happens once. None of these has a lock
+// of its own. Whatever changes a hold also locks the hold's account, and whatever gives
 // back a transaction locks its accounts; so it is enough to read them once the
 // accounts are locked, in the same round trip.
 //
@@ -75,7 +77,8 @@
 // Refunds ([Refund]) give back a transaction, in parts, and never more than it
 // was. If an operator insists although the money is gone, the receiver's account
 // gets a receivable: an account below zero that says what is owed. What comes in
-// later repays it first, by a transaction of its own in the same batch.
+// later repays it first, by a transaction of its own in the same batch. A refund can
+// also be taken from accounts that are named for it, one after the other.
 //
 // Imports carry the time when they happened elsewhere. It must lie behind the
 // newest entry of each of their accounts, so that times still never decrease
@@ -87,6 +90,7 @@
 // it made; their ids are consecutive. Readers follow that table up to the
 // snapshot horizon, below which nothing can commit any more. [Ledger.Watch]
 // does so to tell a user's streams on any replica that there is something new.
+// What a command itself has to tell, each an [Event], stands there, too.
 //
 // [Verify] proves all of the above from the rows.
 package ledger

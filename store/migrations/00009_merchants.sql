@@ -21,7 +21,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON fee_rates TO tillbook_app;
 
 CREATE TABLE merchants (
     id                  uuid        PRIMARY KEY,
-    owner_id            uuid        NOT NULL REFERENCES users (id),
+    owner_id            uuid        NOT NULL,
     name                text        NOT NULL,
     country             text        NOT NULL,
     city                text        NOT NULL,
@@ -39,8 +39,10 @@ CREATE TABLE merchants (
     CONSTRAINT merchants_minute CHECK (settlement_minute BETWEEN 0 AND 1439),
     CONSTRAINT merchants_weekday CHECK (settlement_weekday BETWEEN 0 AND 7)
 );
+CREATE INDEX merchants_owner ON merchants (owner_id);
 GRANT SELECT, INSERT, UPDATE (fee_plan, settlement_interval, settlement_minute, settlement_weekday) ON merchants TO tillbook_app;
 
+COMMENT ON COLUMN merchants.owner_id IS 'A user, who may be erased since.';
 COMMENT ON COLUMN merchants.settlement_interval IS '1 at once, 2 daily, 3 weekly.';
 COMMENT ON COLUMN merchants.settlement_weekday IS '1 Monday to 7 Sunday; 0 unless weekly.';
 
@@ -59,7 +61,7 @@ GRANT SELECT, INSERT ON stores TO tillbook_app;
 
 CREATE TABLE staff (
     merchant_id uuid        NOT NULL REFERENCES merchants (id),
-    user_id     uuid        NOT NULL REFERENCES users (id),
+    user_id     uuid        NOT NULL,
     role        smallint    NOT NULL,
     create_time timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT staff_pkey PRIMARY KEY (merchant_id, user_id),

@@ -76,14 +76,16 @@ SELECT * FROM checkout_states
 -- they are to expire, from then on; and tells so. It returns those that it ended.
 -- Rows are in the order of ids in which batches of payments insert them, too.
 -- name: ResolveCheckouts :many
-WITH open AS (
-    SELECT c.id FROM checkouts AS c
+WITH clock AS (
+    SELECT clock_timestamp() AS now
+), open AS (
+    SELECT c.id, k.now FROM checkouts AS c, clock AS k
      WHERE c.id = ANY (sqlc.arg(ids)::uuid[]) AND c.due_time IS NOT NULL
-       AND (c.expire_time <= clock_timestamp()) = sqlc.arg(expired)::boolean
-     ORDER BY c.id FOR NO KEY UPDATE
+       AND (c.expire_time <= k.now) = sqlc.arg(expired)::boolean
+     ORDER BY c.id FOR NO KEY UPDATE OF c
 ), resolved AS (
     INSERT INTO resolutions (subject, outcome, create_time)
-    SELECT o.id, sqlc.arg(outcome)::smallint, clock_timestamp() FROM open AS o ORDER BY o.id
+    SELECT o.id, sqlc.arg(outcome)::smallint, o.now FROM open AS o ORDER BY o.id
     ON CONFLICT ON CONSTRAINT resolutions_pkey DO NOTHING
     RETURNING subject
 ), ended AS (

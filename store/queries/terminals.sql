@@ -102,10 +102,6 @@ SELECT e.xid, e.number, e.type, e.payload, e.create_time
  ORDER BY e.xid, e.id
  LIMIT @max_rows;
 
--- GetHorizon tells below which transaction nothing can commit any more.
--- name: GetHorizon :one
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
-
 -- FollowTerminals lists what happened to all terminals since a transaction, and how
 -- far it is complete. Without events there is one row that tells only that.
 -- name: FollowTerminals :many
@@ -176,4 +172,6 @@ SELECT t.id, t.epoch, t.key_shared, (t.revoke_time IS NOT NULL)::bool AS revoked
 
 -- GetTerminalSale tells whose a terminal is and whether it may sell.
 -- name: GetTerminalSale :one
-SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked FROM terminals WHERE id = @id;
+SELECT merchant_id, store_id, (locked OR key_shared)::bool AS locked,
+       (public_key IS NOT NULL AND revoke_time IS NULL)::bool AS active
+  FROM terminals WHERE id = @id;

@@ -63,3 +63,14 @@ SELECT id, (balance = 0 AND held = 0)::boolean AS empty
 -- name: EraseHoldReferences :exec
 UPDATE holds SET reference = ''
  WHERE reference <> '' AND account_id = ANY (sqlc.arg(accounts)::bigint[]);
+
+-- ListMerchantsOwned lists the merchants that a user owns.
+-- name: ListMerchantsOwned :many
+SELECT id FROM merchants WHERE owner_id = @owner_id ORDER BY id;
+
+-- DeleteStaffOfUser ends all of a user's work.
+-- name: DeleteStaffOfUser :exec
+DELETE FROM staff WHERE user_id = @user_id;
+
+-- name: DeleteInvitationsOfPhone :exec
+DELETE FROM invitations WHERE phone_number = @phone_number;

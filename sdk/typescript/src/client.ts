@@ -6,8 +6,10 @@ import { type Failure, TillbookError } from "./error.js";
 import type { Fetch } from "./flight.js";
 import type { Session } from "./gen/tillbook/auth/v1/auth_pb.js";
 import { AuthService } from "./gen/tillbook/auth/v1/auth_service_pb.js";
+import { MerchantService } from "./gen/tillbook/merchant/v1/merchant_service_pb.js";
 import { SandboxService } from "./gen/tillbook/sandbox/v1/sandbox_service_pb.js";
 import { WalletService } from "./gen/tillbook/wallet/v1/wallet_service_pb.js";
+import { Merchants } from "./merchants.js";
 import { Sandbox } from "./sandbox.js";
 import { Sessions } from "./session.js";
 import type { SessionStore } from "./store.js";
@@ -42,6 +44,8 @@ export class Client {
   readonly auth: Auth;
   /** Shows and moves the money of whoever is signed in. */
   readonly wallet: Wallet;
+  /** Sells, for the merchants that whoever is signed in owns or works for. */
+  readonly merchants: Merchants;
   /** Stands in for the outside world on servers that run with a sandbox. */
   readonly sandbox: Sandbox;
   /** What all calls go through: it adds credentials, idempotency keys, retries and the shape of errors. */
@@ -54,6 +58,7 @@ export class Client {
     this.transport = new CallTransport(settingsOf(options), this.sessions);
     this.auth = new Auth(this.service(AuthService), this.sessions);
     this.wallet = new Wallet(this.service(WalletService));
+    this.merchants = new Merchants(this.service(MerchantService));
     this.sandbox = new Sandbox(this.service(SandboxService));
   }
 

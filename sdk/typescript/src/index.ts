@@ -11,6 +11,7 @@ export { Client, type ClientOptions } from "./client.js";
 export { type Failure, type FieldViolation, isTillbookError, type Reason, TillbookError } from "./error.js";
 export type { Fetch } from "./flight.js";
 export { newIdempotencyKey } from "./key.js";
+export { type MerchantEvent, Merchants } from "./merchants.js";
 export { type AssetScale, Money, MoneyError } from "./money.js";
 export { type Page, pages } from "./page.js";
 export { Sandbox } from "./sandbox.js";
@@ -19,8 +20,18 @@ export { type RecipientInit, toPhone, toUser, toUsername, Wallet, type WalletEve
 export { resuming, type WatchOptions } from "./watch.js";
 
 export type { Challenge, Session, SessionSummary, User } from "./gen/tillbook/auth/v1/auth_pb.js";
+export {
+  CaptureMode,
+  type Checkout,
+  CheckoutExpiry,
+  type CheckoutItem,
+  CheckoutState,
+  type Payment,
+} from "./gen/tillbook/checkout/v1/checkout_pb.js";
 export { ErrorReason, Outcome } from "./gen/tillbook/error/v1/error_pb.js";
 export type { LimitUsage } from "./gen/tillbook/limit/v1/limit_pb.js";
+export { type Merchant, type MerchantBalance, Role, type Settlement, type Store, type Totals } from "./gen/tillbook/merchant/v1/merchant_pb.js";
+export type { GetDayReportResponse, GetMerchantResponse } from "./gen/tillbook/merchant/v1/merchant_service_pb.js";
 export type { Message } from "./gen/tillbook/sandbox/v1/sandbox_pb.js";
 export type { Receipt } from "./gen/tillbook/seal/v1/seal_pb.js";
 export { StatementFormat } from "./gen/tillbook/statement/v1/statement_pb.js";
@@ -34,4 +45,10 @@ export {
   type Transaction,
   TransactionKind,
 } from "./gen/tillbook/wallet/v1/wallet_pb.js";
-export type { GetLimitsResponse, ResolveRecipientResponse } from "./gen/tillbook/wallet/v1/wallet_service_pb.js";
+export type {
+  CreatePaymentCodeResponse,
+  GetCheckoutResponse,
+  GetLimitsResponse,
+  PayCheckoutResponse,
+  ResolveRecipientResponse,
+} from "./gen/tillbook/wallet/v1/wallet_service_pb.js";

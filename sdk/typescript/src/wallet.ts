@@ -2,15 +2,21 @@ import { clone, create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { CallOptions, Client } from "@connectrpc/connect";
 
 import { present } from "./auth.js";
+import type { Checkout } from "./gen/tillbook/checkout/v1/checkout_pb.js";
 import type { Receipt } from "./gen/tillbook/seal/v1/seal_pb.js";
 import type { Balance, Hold, PaymentRequest, RecipientSchema, Transaction } from "./gen/tillbook/wallet/v1/wallet_pb.js";
 import {
   type CreatePaymentRequestRequestSchema,
+  type CreatePaymentCodeResponse,
   type ExportStatementRequestSchema,
+  type GetCheckoutRequestSchema,
+  type GetCheckoutResponse,
   type GetLimitsResponse,
   ListHoldsRequestSchema,
   ListPaymentRequestsRequestSchema,
   ListTransactionsRequestSchema,
+  type PayCheckoutRequestSchema,
+  type PayCheckoutResponse,
   type PayPaymentRequestRequestSchema,
   type RefundTransactionRequestSchema,
   type ResolveRecipientResponse,
@@ -18,6 +24,7 @@ import {
   type WalletService,
   type WatchWalletResponse,
 } from "./gen/tillbook/wallet/v1/wallet_service_pb.js";
+import type { Money } from "./money.js";
 import { pages } from "./page.js";
 import { resuming, type WatchOptions } from "./watch.js";
 
@@ -154,6 +161,38 @@ export class Wallet {
       const { paymentRequests, nextPageToken } = await this.rpc.listPaymentRequests({ ...page, pageToken }, options);
       return { items: paymentRequests, nextPageToken };
     }, page.pageToken);
+  }
+
+  /**
+   * Finds a sale by its id, its code or the QR text that was scanned. A store's own
+   * QR text finds the store, and no checkout.
+   */
+  async checkout(
+    by: MessageInitShape<typeof GetCheckoutRequestSchema>["by"],
+    options?: CallOptions,
+  ): Promise<GetCheckoutResponse> {
+    return await this.rpc.getCheckout(by === undefined ? {} : { by }, options);
+  }
+
+  /**
+   * Pays a sale, or authorizes it if its capture is MANUAL. Idempotency keys and
+   * unknown outcomes work as with transfer.
+   */
+  async payCheckout(
+    request: MessageInitShape<typeof PayCheckoutRequestSchema>,
+    options?: CallOptions,
+  ): Promise<PayCheckoutResponse> {
+    return await this.rpc.payCheckout(request, options);
+  }
+
+  /** Refuses to pay a sale. */
+  async declineCheckout(checkoutId: string, options?: CallOptions): Promise<Checkout> {
+    return present((await this.rpc.declineCheckout({ checkoutId }, options)).checkout);
+  }
+
+  /** Returns a code for a terminal to scan, which pays one sale up to an amount. The last one ends. */
+  async paymentCode(maximum: Money, options?: CallOptions): Promise<CreatePaymentCodeResponse> {
+    return await this.rpc.createPaymentCode({ maximum }, options);
   }
 
   /** Lists the holds on the user's money that pass the filter, newest first. */

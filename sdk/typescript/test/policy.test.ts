@@ -6,6 +6,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { AuthService } from "@tillbook/sdk/gen/auth/v1/auth_service";
 import { LedgerService } from "@tillbook/sdk/gen/ledger/v1/ledger_service";
+import { MerchantService } from "@tillbook/sdk/gen/merchant/v1/merchant_service";
 import { SandboxService } from "@tillbook/sdk/gen/sandbox/v1/sandbox_service";
 import { SealService } from "@tillbook/sdk/gen/seal/v1/seal_service";
 import { WalletService } from "@tillbook/sdk/gen/wallet/v1/wallet_service";
@@ -14,7 +15,7 @@ import { isPublic } from "../dist/policy.js";
 import { sharedServer } from "./server.js";
 
 const transport = createConnectTransport({ baseUrl: await sharedServer() });
-const services = [AuthService, LedgerService, SandboxService, SealService, WalletService];
+const services = [AuthService, LedgerService, MerchantService, SandboxService, SealService, WalletService];
 
 /** Calls a procedure with an empty request and no credentials, and returns the code of what comes of it. */
 async function probe(method: DescMethod): Promise<Code | undefined> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-import { Client, isTillbookError, Money, toUsername, WebStore } from "@tillbook/sdk";
+import { CheckoutState, Client, isTillbookError, Money, toUsername, WebStore } from "@tillbook/sdk";
 import { WalletService } from "@tillbook/sdk/gen/wallet/v1/wallet_service";
 
 import { join, stranger } from "./people.js";
@@ -91,9 +91,34 @@ test("What the README shows works", async () => {
   const wallet = client.service(WalletService);
   const { balances } = await wallet.getWallet({});
   assert.equal(balances[0]?.total?.amount, "80.00");
+  await sell(client, console);
 
   assert.deepEqual(console.printed.slice(0, 3), ["87.50 USD left", "15.00 USD 1500 true", "Nothing moved: ask for less."]);
 });
+
+/** Sells to the client until the shop has seen it, since its watch begins when it is connected. */
+async function sell(client: Client, console: Lines): Promise<void> {
+  await client.sandbox.fund({ phoneNumber: (await client.auth.me()).phoneNumber, amount: Money.parse("10000 USD") });
+  const { client: shop } = await join({ baseUrl });
+  const { merchantId } = await shop.merchants.create({ name: "Corner Coffee", country: "KE", city: "Nairobi" });
+  const { storeId } = await shop.merchants.createStore({ merchantId, name: "Main Street" });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const watching = async () => {
+    for await (const { event } of shop.merchants.watch(merchantId, { signal })) {
+      if (event.case === "checkout" && event.value.state === CheckoutState.SUCCEEDED) {
+        console.log(`${Money.from(event.value.payment?.total)} from ${event.value.payment?.maskedCustomer}`);
+      }
+    }
+  };
+  const ended = assert.rejects(watching(), (error) => isTillbookError(error, "CANCELED"));
+  while (!console.printed.some((line) => line.startsWith("9.20 USD from "))) {
+    const checkout = await shop.merchants.createCheckout({ merchantId, storeId, amount: Money.parse("8.40 USD"), tipOptions: { allowed: true } });
+    await client.wallet.payCheckout({ checkoutId: checkout.checkoutId, tip: Money.parse("0.80 USD") });
+  }
+  controller.abort();
+  await ended;
+}
 
 test("The README shows nothing else", async () => {
   const folder = new URL("../", import.meta.url);

@@ -12,6 +12,7 @@ const server = await startServer();
 try {
   const child = spawn(process.execPath, ["--test", "--test-concurrency=4", "--test-reporter=spec", ...process.argv.slice(2), ...files.sort()], {
     stdio: "inherit",
+    timeout: 5 * 60_000, // What hangs fails.
     env: { ...process.env, TILLBOOK_TEST_URL: server.url },
   });
   const [code] = (await once(child, "exit")) as [number | null];

@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +32,7 @@ type serveCmd struct {
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
+	WebDir         string         `name:"web-dir" placeholder:"FOLDER" help:"Folder of a page's build to serve at /, such as examples/web/dist. Without it, there is no page."`
 
 	AccessLife  time.Duration `name:"access-life" default:"15m" help:"How long an access token is accepted before it must be refreshed."`
 	SessionLife time.Duration `name:"session-life" default:"6h" help:"How long after signing in one must sign in again."`
@@ -89,7 +88,8 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	if err := checkFree(c.ctx, cmd.Listen, cmd.GRPCListen); err != nil {
 		return err
 	}
-	collectLessOften()
+	stopCollecting := collectLessOften()
+	defer stopCollecting()
 	db, err := cmd.start(c)
 	if err != nil {
 		return err
@@ -106,18 +106,6 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	}
 	defer s.Close()
 	return cmd.run(c, s, db, config.Logger)
-}
-
-// gcPercent lets garbage grow to four times what is alive before it is
-// collected. Most of what is alive are caches, which the collector would
-// otherwise walk many times a second under load.
-const gcPercent = 400
-
-// collectLessOften trades memory for speed, unless GOGC says otherwise.
-func collectLessOften() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 }
 
 // run ends when the server does: at Ctrl-C, or when the database or the demo
@@ -193,6 +181,7 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		SealName:        cmd.SealName,
 		TrustedProxies:  cmd.TrustedProxies,
 		AllowedOrigins:  cmd.AllowedOrigins,
+		WebDir:          cmd.WebDir,
 		MaxMessageBytes: cmd.MaxMessageBytes,
 		MaxStreams:      cmd.MaxStreams,
 		CallTimeout:     cmd.CallTimeout,

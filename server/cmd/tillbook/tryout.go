@@ -23,7 +23,7 @@ func (cmd serveCmd) playAndStay(ctx context.Context, out io.Writer, serverURL st
 	if err := s.play(ctx); err != nil {
 		return err
 	}
-	if err := s.invite(out, db.private != nil, cmd.whereAgain()); err != nil {
+	if err := s.invite(out, invited{page: cmd.WebDir != "", private: db.private != nil, where: cmd.whereAgain()}); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -38,8 +38,18 @@ func (cmd serveCmd) whereAgain() string {
 	return fmt.Sprintf(" --data-dir %q", cmd.DataDir)
 }
 
+// invited is what there is to invite to.
+type invited struct {
+	// page says whether a page is served.
+	page bool
+	// private says whether the database is this machine's own.
+	private bool
+	// where is what other commands need to find it.
+	where string
+}
+
 // invite prints commands that go on with the demo's two people.
-func (s *story) invite(out io.Writer, private bool, where string) error {
+func (s *story) invite(out io.Writer, to invited) error {
 	server, err := url.Parse(s.url)
 	if err != nil {
 		return fmt.Errorf("read the server's address: %w", err)
@@ -51,13 +61,15 @@ func (s *story) invite(out io.Writer, private bool, where string) error {
 		"AdaPhone": s.ada.phone,
 		"BenName":  s.ben.username,
 		"Operator": s.operatorKey,
-		"Private":  private,
-		"Where":    where,
+		"Page":     to.page,
+		"Private":  to.private,
+		"Where":    to.where,
 	})
 }
 
 var invitation = template.Must(template.New("").Parse(`
-The server stays up at {{.URL}} until Ctrl-C. In another terminal:
+The server stays up at {{.URL}} until Ctrl-C.
+{{- if .Page}} Open that for a wallet and a shop counter.{{end}} In another terminal:
 
   # Who calls: Ada, for the next 15 minutes, and an operator, while this runs.
   ADA={{.Ada}}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -16,13 +18,17 @@ import (
 
 func TestAfterTheDemoTheServerStaysAndWhatItPrintedWorks(t *testing.T) {
 	s := storetest.New(t)
+	page := t.TempDir()
+	if err := os.WriteFile(filepath.Join(page, "index.html"), []byte("<title>Shop</title>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := newTranscript("go run ./examples/quickstart")
 	var command sync.WaitGroup
 	var failure error
 	command.Go(func() {
-		failure = runCommand(ctx, out, "serve", "--sandbox", "--demo",
+		failure = runCommand(ctx, out, "serve", "--sandbox", "--demo", "--web-dir", page,
 			"--listen", "127.0.0.1:0", "--database-url", storetest.URL(s), "--log-level", "error")
 		out.close()
 	})
@@ -36,6 +42,9 @@ func TestAfterTheDemoTheServerStaysAndWhatItPrintedWorks(t *testing.T) {
 	url := find(t, printed, `The server stays up at (\S+) until`)
 	if body := post(t, url+"/tillbook.wallet.v1.WalletService/GetWallet", find(t, printed, `ADA=(\S+)`)); !strings.Contains(body, `"87.50"`) {
 		t.Errorf("Ada's wallet is %s", body)
+	}
+	if !strings.Contains(printed, "Open that for a wallet and a shop counter.") || !strings.Contains(pageAt(t, url+"/shop"), "Shop") {
+		t.Error("it doesn't lead to the page")
 	}
 	if strings.Contains(printed, "database-url") {
 		t.Error("it tells how to reach a private database, which there isn't")
@@ -133,4 +142,22 @@ func (w *transcript) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.String()
+}
+
+func pageAt(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

@@ -575,9 +575,11 @@ type Payment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transaction; empty while the payment is only authorized.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
-	// Who paid, with most of the name masked.
+	// Who paid, with most of the name masked. A customer who looks at a checkout that
+	// somebody else paid sees no payment at all.
 	MaskedCustomer string `protobuf:"bytes,2,opt,name=masked_customer,json=maskedCustomer,proto3" json:"masked_customer,omitempty"`
-	// The tip on top of the checkout's amount; zero if none was given.
+	// The tip on top of the checkout's amount: what of the total goes beyond that.
+	// Zero if none was given, or if so little was captured.
 	Tip *v1.Money `protobuf:"bytes,3,opt,name=tip,proto3" json:"tip,omitempty"`
 	// What the customer pays: amount and tip. Less than that if less was captured.
 	Total *v1.Money `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`

@@ -131,7 +131,7 @@ const (
 	// The statement can't be written in this format: the asset has no ISO 4217 code,
 	// or its amounts have more digits than the format takes.
 	ErrorReason_ERROR_REASON_STATEMENT_FORMAT_UNSUPPORTED ErrorReason = 128
-	// The user still has money, holds or debts.
+	// The user, or a merchant that they own, still has money, holds or debts.
 	ErrorReason_ERROR_REASON_USER_HAS_FUNDS ErrorReason = 129
 	// The account's owner is gone; nothing moves there any more.
 	ErrorReason_ERROR_REASON_ACCOUNT_CLOSED ErrorReason = 130

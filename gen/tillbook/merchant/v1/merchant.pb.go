@@ -831,7 +831,8 @@ func (x *FeePlan) GetRates() []*FeeRate {
 }
 
 // Settlement is the document about one move from pending to available. The
-// checkouts and refunds that it names add up to its net.
+// checkouts and refunds that it names add up to its net. A refund counts as far as it
+// was taken from what was pending; an operator's correction counts as gross or refund.
 type Settlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, such as "stl_06b0q7…".
@@ -1060,7 +1061,8 @@ type Shift struct {
 	TerminalId string `protobuf:"bytes,3,opt,name=terminal_id,json=terminalId,proto3" json:"terminal_id,omitempty"`
 	// Who works.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// Totals of the sales made in it so far, one an asset.
+	// Totals of the sales made in it so far, one an asset: all at its terminal or,
+	// without one, what its user sold at the store without a terminal.
 	Totals []*Totals `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty"`
 	// When it was opened.
 	OpenTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`

@@ -2225,7 +2225,8 @@ type WatchMerchantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id.
 	MerchantId string `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// The resume_token of the last message received; empty to begin now.
+	// The resume_token of the last message received; empty to begin now. The first
+	// message of a stream is a heartbeat, so that there is always one.
 	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2368,7 +2369,8 @@ type isWatchMerchantResponse_Event interface {
 }
 
 type WatchMerchantResponse_Checkout struct {
-	// A checkout was made or changed.
+	// A checkout was made or changed; it is shown as it stands now, so one that
+	// changed several times in a short while may come once.
 	Checkout *v11.Checkout `protobuf:"bytes,1,opt,name=checkout,proto3,oneof"`
 }
 

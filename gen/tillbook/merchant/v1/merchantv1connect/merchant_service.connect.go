@@ -378,7 +378,7 @@ type MerchantServiceClient interface {
 	ListMerchants(context.Context, *v1.ListMerchantsRequest) (*v1.ListMerchantsResponse, error)
 	// SetSettlementSchedule says when sales become available from now on. Owners only.
 	//
-	// Fails with NOT_FOUND, PERMISSION_DENIED, TIME_ZONE_INVALID or SCHEDULE_INVALID.
+	// Fails with NOT_FOUND, PERMISSION_DENIED or SCHEDULE_INVALID.
 	SetSettlementSchedule(context.Context, *v1.SetSettlementScheduleRequest) (*v1.SetSettlementScheduleResponse, error)
 	// CreateStore adds a store. Managers and owners.
 	//
@@ -400,7 +400,8 @@ type MerchantServiceClient interface {
 	// Fails with NOT_FOUND, PERMISSION_DENIED or PAGE_TOKEN_INVALID.
 	ListInvitations(context.Context, *v1.ListInvitationsRequest) (*v1.ListInvitationsResponse, error)
 	// AcceptInvitation makes the calling user, whose phone number was invited, a member
-	// of the staff. Accepting again answers as the first time.
+	// of the staff; who is one already keeps the higher role. Accepting again answers as
+	// the first time, as long as the user still works there.
 	//
 	// Fails with NOT_FOUND or INVITATION_CLOSED.
 	AcceptInvitation(context.Context, *v1.AcceptInvitationRequest) (*v1.AcceptInvitationResponse, error)
@@ -418,7 +419,8 @@ type MerchantServiceClient interface {
 	ListStaff(context.Context, *v1.ListStaffRequest) (*v1.ListStaffResponse, error)
 	// RemoveStaff ends somebody's work for a merchant; every call that they make from
 	// then on is refused. Owners remove anybody but themselves, managers cashiers, and
-	// anybody but the owner themselves.
+	// anybody but the owner themselves. Invitations that they made are canceled, and
+	// their open shift is closed.
 	//
 	// Fails with NOT_FOUND or PERMISSION_DENIED.
 	RemoveStaff(context.Context, *v1.RemoveStaffRequest) (*v1.RemoveStaffResponse, error)
@@ -442,13 +444,14 @@ type MerchantServiceClient interface {
 	// free. Payment, cancellation and expiry race with exactly one winner. Canceling
 	// again answers as the first time. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+	// OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// CaptureCheckout takes the money of an authorized checkout, or a part of it; the
 	// rest is the customer's again. Everybody on the staff.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-	// HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CaptureCheckout(context.Context, *v1.CaptureCheckoutRequest) (*v1.CaptureCheckoutResponse, error)
 	// RefundCheckout gives a paid checkout's money back, or a part of it. It comes from
@@ -492,14 +495,15 @@ type MerchantServiceClient interface {
 	//
 	// Fails with NOT_FOUND, PERMISSION_DENIED or DATE_INVALID.
 	GetDayReport(context.Context, *v1.GetDayReportRequest) (*v1.GetDayReportResponse, error)
-	// ExportDayReport writes a day's sales and refunds as CSV, one a line, in pieces:
+	// ExportDayReport writes a day's sales, in the order in which they were made, and
+	// then its refunds as CSV, one a line, in pieces:
 	// put together they are one document. A document is whole only if the stream ends
 	// without error. Managers and owners.
 	//
 	// Fails with NOT_FOUND, PERMISSION_DENIED, DATE_INVALID or RATE_LIMITED.
 	ExportDayReport(context.Context, *v1.ExportDayReportRequest) (MerchantServiceExportDayReportClientStream, error)
 	// OpenShift begins the calling user's shift at a store, at one of its terminals or
-	// without one. A terminal, and a user, has one open shift at a time.
+	// without one. A terminal, and a user at a merchant, has one open shift at a time.
 	//
 	// Fails with NOT_FOUND, SHIFT_OPEN or IDEMPOTENCY_KEY_REUSED.
 	OpenShift(context.Context, *v1.OpenShiftRequest) (*v1.OpenShiftResponse, error)
@@ -592,7 +596,7 @@ type MerchantServiceHandler interface {
 	ListMerchants(context.Context, *v1.ListMerchantsRequest) (*v1.ListMerchantsResponse, error)
 	// SetSettlementSchedule says when sales become available from now on. Owners only.
 	//
-	// Fails with NOT_FOUND, PERMISSION_DENIED, TIME_ZONE_INVALID or SCHEDULE_INVALID.
+	// Fails with NOT_FOUND, PERMISSION_DENIED or SCHEDULE_INVALID.
 	SetSettlementSchedule(context.Context, *v1.SetSettlementScheduleRequest) (*v1.SetSettlementScheduleResponse, error)
 	// CreateStore adds a store. Managers and owners.
 	//
@@ -614,7 +618,8 @@ type MerchantServiceHandler interface {
 	// Fails with NOT_FOUND, PERMISSION_DENIED or PAGE_TOKEN_INVALID.
 	ListInvitations(context.Context, *v1.ListInvitationsRequest) (*v1.ListInvitationsResponse, error)
 	// AcceptInvitation makes the calling user, whose phone number was invited, a member
-	// of the staff. Accepting again answers as the first time.
+	// of the staff; who is one already keeps the higher role. Accepting again answers as
+	// the first time, as long as the user still works there.
 	//
 	// Fails with NOT_FOUND or INVITATION_CLOSED.
 	AcceptInvitation(context.Context, *v1.AcceptInvitationRequest) (*v1.AcceptInvitationResponse, error)
@@ -632,7 +637,8 @@ type MerchantServiceHandler interface {
 	ListStaff(context.Context, *v1.ListStaffRequest) (*v1.ListStaffResponse, error)
 	// RemoveStaff ends somebody's work for a merchant; every call that they make from
 	// then on is refused. Owners remove anybody but themselves, managers cashiers, and
-	// anybody but the owner themselves.
+	// anybody but the owner themselves. Invitations that they made are canceled, and
+	// their open shift is closed.
 	//
 	// Fails with NOT_FOUND or PERMISSION_DENIED.
 	RemoveStaff(context.Context, *v1.RemoveStaffRequest) (*v1.RemoveStaffResponse, error)
@@ -656,13 +662,14 @@ type MerchantServiceHandler interface {
 	// free. Payment, cancellation and expiry race with exactly one winner. Canceling
 	// again answers as the first time. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+	// OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// CaptureCheckout takes the money of an authorized checkout, or a part of it; the
 	// rest is the customer's again. Everybody on the staff.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-	// HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+	// HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
 	// ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CaptureCheckout(context.Context, *v1.CaptureCheckoutRequest) (*v1.CaptureCheckoutResponse, error)
 	// RefundCheckout gives a paid checkout's money back, or a part of it. It comes from
@@ -706,14 +713,15 @@ type MerchantServiceHandler interface {
 	//
 	// Fails with NOT_FOUND, PERMISSION_DENIED or DATE_INVALID.
 	GetDayReport(context.Context, *v1.GetDayReportRequest) (*v1.GetDayReportResponse, error)
-	// ExportDayReport writes a day's sales and refunds as CSV, one a line, in pieces:
+	// ExportDayReport writes a day's sales, in the order in which they were made, and
+	// then its refunds as CSV, one a line, in pieces:
 	// put together they are one document. A document is whole only if the stream ends
 	// without error. Managers and owners.
 	//
 	// Fails with NOT_FOUND, PERMISSION_DENIED, DATE_INVALID or RATE_LIMITED.
 	ExportDayReport(context.Context, *v1.ExportDayReportRequest, MerchantServiceExportDayReportServerStream) error
 	// OpenShift begins the calling user's shift at a store, at one of its terminals or
-	// without one. A terminal, and a user, has one open shift at a time.
+	// without one. A terminal, and a user at a merchant, has one open shift at a time.
 	//
 	// Fails with NOT_FOUND, SHIFT_OPEN or IDEMPOTENCY_KEY_REUSED.
 	OpenShift(context.Context, *v1.OpenShiftRequest) (*v1.OpenShiftResponse, error)

@@ -257,14 +257,16 @@ export type Payment = Message<"tillbook.checkout.v1.Payment"> & {
   transactionId: string;
 
   /**
-   * Who paid, with most of the name masked.
+   * Who paid, with most of the name masked. A customer who looks at a checkout that
+   * somebody else paid sees no payment at all.
    *
    * @generated from field: string masked_customer = 2;
    */
   maskedCustomer: string;
 
   /**
-   * The tip on top of the checkout's amount; zero if none was given.
+   * The tip on top of the checkout's amount: what of the total goes beyond that.
+   * Zero if none was given, or if so little was captured.
    *
    * @generated from field: tillbook.money.v1.Money tip = 3;
    */

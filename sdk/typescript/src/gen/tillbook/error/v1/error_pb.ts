@@ -382,7 +382,7 @@ export enum ErrorReason {
   STATEMENT_FORMAT_UNSUPPORTED = 128,
 
   /**
-   * The user still has money, holds or debts.
+   * The user, or a merchant that they own, still has money, holds or debts.
    *
    * @generated from enum value: ERROR_REASON_USER_HAS_FUNDS = 129;
    */

@@ -388,7 +388,8 @@ export const FeePlanSchema: GenMessage<FeePlan> = /*@__PURE__*/
 
 /**
  * Settlement is the document about one move from pending to available. The
- * checkouts and refunds that it names add up to its net.
+ * checkouts and refunds that it names add up to its net. A refund counts as far as it
+ * was taken from what was pending; an operator's correction counts as gross or refund.
  *
  * @generated from message tillbook.merchant.v1.Settlement
  */
@@ -562,7 +563,8 @@ export type Shift = Message<"tillbook.merchant.v1.Shift"> & {
   userId: string;
 
   /**
-   * Totals of the sales made in it so far, one an asset.
+   * Totals of the sales made in it so far, one an asset: all at its terminal or,
+   * without one, what its user sold at the store without a terminal.
    *
    * @generated from field: repeated tillbook.merchant.v1.Totals totals = 5;
    */

@@ -1182,7 +1182,8 @@ export type WatchMerchantRequest = Message<"tillbook.merchant.v1.WatchMerchantRe
   merchantId: string;
 
   /**
-   * The resume_token of the last message received; empty to begin now.
+   * The resume_token of the last message received; empty to begin now. The first
+   * message of a stream is a heartbeat, so that there is always one.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -1209,7 +1210,8 @@ export type WatchMerchantResponse = Message<"tillbook.merchant.v1.WatchMerchantR
    */
   event: {
     /**
-     * A checkout was made or changed.
+     * A checkout was made or changed; it is shown as it stands now, so one that
+     * changed several times in a short while may come once.
      *
      * @generated from field: tillbook.checkout.v1.Checkout checkout = 1;
      */
@@ -1999,7 +2001,7 @@ export const MerchantService: GenService<{
   /**
    * SetSettlementSchedule says when sales become available from now on. Owners only.
    *
-   * Fails with NOT_FOUND, PERMISSION_DENIED, TIME_ZONE_INVALID or SCHEDULE_INVALID.
+   * Fails with NOT_FOUND, PERMISSION_DENIED or SCHEDULE_INVALID.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.SetSettlementSchedule
    */
@@ -2061,7 +2063,8 @@ export const MerchantService: GenService<{
   },
   /**
    * AcceptInvitation makes the calling user, whose phone number was invited, a member
-   * of the staff. Accepting again answers as the first time.
+   * of the staff; who is one already keeps the higher role. Accepting again answers as
+   * the first time, as long as the user still works there.
    *
    * Fails with NOT_FOUND or INVITATION_CLOSED.
    *
@@ -2111,7 +2114,8 @@ export const MerchantService: GenService<{
   /**
    * RemoveStaff ends somebody's work for a merchant; every call that they make from
    * then on is refused. Owners remove anybody but themselves, managers cashiers, and
-   * anybody but the owner themselves.
+   * anybody but the owner themselves. Invitations that they made are canceled, and
+   * their open shift is closed.
    *
    * Fails with NOT_FOUND or PERMISSION_DENIED.
    *
@@ -2167,7 +2171,8 @@ export const MerchantService: GenService<{
    * free. Payment, cancellation and expiry race with exactly one winner. Canceling
    * again answers as the first time. Everybody on the staff.
    *
-   * Fails with NOT_FOUND or CHECKOUT_CLOSED, whose metadata has the state.
+   * Fails with NOT_FOUND, CHECKOUT_CLOSED, whose metadata has the state, OVERLOADED or
+   * OUTCOME_UNKNOWN.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.CancelCheckout
    */
@@ -2181,7 +2186,7 @@ export const MerchantService: GenService<{
    * rest is the customer's again. Everybody on the staff.
    *
    * Fails with NOT_FOUND, CHECKOUT_NOT_AUTHORIZED, CHECKOUT_CLOSED, HOLD_EXPIRED,
-   * HOLD_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
+   * HOLD_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE,
    * ACCOUNT_ASSET_MISMATCH, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.CaptureCheckout
@@ -2281,7 +2286,8 @@ export const MerchantService: GenService<{
     output: typeof GetDayReportResponseSchema;
   },
   /**
-   * ExportDayReport writes a day's sales and refunds as CSV, one a line, in pieces:
+   * ExportDayReport writes a day's sales, in the order in which they were made, and
+   * then its refunds as CSV, one a line, in pieces:
    * put together they are one document. A document is whole only if the stream ends
    * without error. Managers and owners.
    *
@@ -2296,7 +2302,7 @@ export const MerchantService: GenService<{
   },
   /**
    * OpenShift begins the calling user's shift at a store, at one of its terminals or
-   * without one. A terminal, and a user, has one open shift at a time.
+   * without one. A terminal, and a user at a merchant, has one open shift at a time.
    *
    * Fails with NOT_FOUND, SHIFT_OPEN or IDEMPOTENCY_KEY_REUSED.
    *

@@ -1,0 +1,62 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const PROGRAM = fileURLToPath(new URL("../../../bin/tillbook", import.meta.url));
+const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
+const START_MS = 60_000;
+
+/** A sandbox server with a database of its own, which serves the built page. */
+export interface Server {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a server; `make build web` makes the program and the page. */
+export async function startServer(): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), "tillbook-web-"));
+  const port = await freePort();
+  const args = ["serve", "--sandbox", "--listen", `127.0.0.1:${port}`, "--data-dir", join(folder, "data"), "--web-dir", PAGE];
+  const child = spawn(PROGRAM, [...args, "--log-level", "error", "--grace", "2s"], { stdio: ["ignore", "inherit", "inherit"] });
+  const exited = once(child, "exit");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await exited;
+    await rm(folder, { recursive: true, force: true });
+  };
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    await Promise.race([ready(url), exited.then(() => Promise.reject(new Error("the server ended at once")))]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, stop };
+}
+
+async function ready(url: string): Promise<void> {
+  for (const began = Date.now(); Date.now() - began < START_MS; await sleep(50)) {
+    const response = await fetch(`${url}/readyz`).catch(() => undefined);
+    if (response?.ok) {
+      return;
+    }
+  }
+  throw new Error(`the server at ${url} isn't ready after ${START_MS / 1000} s`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") {
+    throw new Error("no port is free");
+  }
+  return address.port;
+}

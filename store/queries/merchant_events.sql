@@ -1,0 +1,26 @@
+-- GetHorizon returns the number below which every transaction has ended.
+-- name: GetHorizon :one
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon;
+
+-- ListToldMerchants lists whom something was told in transactions from one on and
+-- before another.
+-- name: ListToldMerchants :many
+SELECT DISTINCT e.subject
+  FROM events AS e
+ WHERE e.xid >= sqlc.arg(first_xid)::bigint AND e.xid < sqlc.arg(horizon)::bigint
+   AND e.subject >= 'merchant/' AND e.subject < 'merchant0';
+
+-- TellMerchant tells a merchant something.
+-- name: TellMerchant :exec
+INSERT INTO events (type, subject, payload) VALUES (@type, @subject, @payload);
+
+-- ListEventsOfMerchant lists what a merchant was told behind a place, up to the
+-- horizon.
+-- name: ListEventsOfMerchant :many
+SELECT e.xid, e.id, e.type, e.subject, e.payload
+  FROM events AS e
+ WHERE e.subject = @subject AND e.subject <> ''
+   AND (e.xid, e.id) > (sqlc.arg(after_xid)::bigint, sqlc.arg(after_id)::bigint) AND e.xid < sqlc.arg(horizon)::bigint
+   AND (e.type LIKE 'checkout.%' OR e.type = 'terminal.alert')
+ ORDER BY e.xid, e.id
+ LIMIT @max_rows;

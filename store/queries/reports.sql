@@ -1,0 +1,46 @@
+-- ListSales lists a merchant's checkouts that were paid in a range of time, in the
+-- order of their ids: those of a store, at a terminal, or made by somebody without a
+-- terminal, if these are given. Ids hold the time when a checkout was made, which is
+-- at most so long before it was paid that first_id is that of none later.
+-- name: ListSales :many
+SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c.amount::text AS amount,
+       c.fee_basis_points, c.fee_fixed::text AS fee_fixed, t.id AS transaction_id, t.create_time, (-t.a_amount)::text AS paid
+  FROM checkouts AS c
+  LEFT JOIN resolutions AS r ON r.subject = c.id
+  LEFT JOIN hold_operations AS o ON o.hold_id = c.id AND o.kind = 3
+  JOIN transactions AS t ON t.id = coalesce(r.transaction_id, o.transaction_id)
+ WHERE c.merchant_id = @merchant_id
+   AND c.id > sqlc.arg(after_id)::uuid AND c.id < sqlc.arg(last_id)::uuid
+   AND t.create_time >= sqlc.arg(start_time)::timestamptz AND t.create_time < sqlc.arg(end_time)::timestamptz
+   AND (sqlc.narg(store_id)::uuid IS NULL OR c.store_id = sqlc.narg(store_id)::uuid)
+   AND (sqlc.narg(terminal_id)::uuid IS NULL OR c.terminal_id = sqlc.narg(terminal_id)::uuid)
+   AND (sqlc.narg(counter_user_id)::uuid IS NULL OR c.terminal_id IS NULL AND c.created_by = sqlc.narg(counter_user_id)::uuid)
+ ORDER BY c.id
+ LIMIT @max_rows;
+
+-- ListRefunds lists what was given back of a merchant's checkouts in a range of time,
+-- whenever they were paid, in the order of the transactions' ids.
+-- name: ListRefunds :many
+SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time, f.amount::text AS amount
+  FROM (
+        SELECT DISTINCT e.transaction_id
+          FROM accounts AS a
+         CROSS JOIN LATERAL (
+               SELECT x.transaction_id FROM account_entries AS x
+                WHERE x.account_id = a.id
+                  AND x.version > (SELECT account_version_before(a.id, sqlc.arg(start_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
+                  AND x.version <= (SELECT account_version_before(a.id, sqlc.arg(end_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
+               ) AS e
+         WHERE a.code >= sqlc.arg(prefix)::text AND a.code < sqlc.arg(prefix)::text || '~'
+       ) AS d
+  JOIN transactions AS t ON t.id = d.transaction_id
+  JOIN refunds AS f ON f.transaction_id = t.id
+  LEFT JOIN resolutions AS r ON r.transaction_id = f.original_id
+  LEFT JOIN hold_operations AS o ON o.transaction_id = f.original_id
+  JOIN checkouts AS c ON c.id = coalesce(r.subject, o.hold_id)
+ WHERE t.id > sqlc.arg(after_id)::uuid
+   AND (sqlc.narg(store_id)::uuid IS NULL OR c.store_id = sqlc.narg(store_id)::uuid)
+   AND (sqlc.narg(terminal_id)::uuid IS NULL OR c.terminal_id = sqlc.narg(terminal_id)::uuid)
+   AND (sqlc.narg(counter_user_id)::uuid IS NULL OR c.terminal_id IS NULL AND c.created_by = sqlc.narg(counter_user_id)::uuid)
+ ORDER BY t.id
+ LIMIT @max_rows;
