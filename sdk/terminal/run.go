@@ -29,9 +29,7 @@ func (t *Terminal) Run(ctx context.Context) error {
 	for {
 		s := &session{terminal: t}
 		err := s.run(ctx)
-		if s.welcome && t.cfg.Handlers.Online != nil {
-			t.cfg.Handlers.Online(false, err)
-		}
+		t.ended(ctx, s, err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -54,6 +52,16 @@ func (t *Terminal) Run(ctx context.Context) error {
 		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
+	}
+}
+
+// ended tells that a session ended, or never began.
+func (t *Terminal) ended(ctx context.Context, s *session, why error) {
+	switch h := t.cfg.Handlers; {
+	case s.welcome && h.Online != nil:
+		h.Online(false, why)
+	case !s.welcome && h.Failed != nil && ctx.Err() == nil:
+		h.Failed(why)
 	}
 }
 

@@ -69,6 +69,9 @@ type Handlers struct {
 	Configuration func(*terminalv1.Configuration)
 	// Online is told when a session begins and when it ends, and why.
 	Online func(online bool, why error)
+	// Failed is told when a session couldn't begin, and why. Run tries again, unless
+	// it returns the same.
+	Failed func(why error)
 }
 
 // Event is something that happened.
@@ -174,6 +177,9 @@ func (t *Terminal) Close() error {
 
 // ID returns the terminal's id; empty before it is activated.
 func (t *Terminal) ID() (string, error) { return t.cfg.Keys.Terminal() }
+
+// Epoch returns the number of the terminal's latest session; 0 before the first.
+func (t *Terminal) Epoch() uint64 { return t.journal.now().epoch }
 
 // Activate makes the device the one of the terminal that the code stands for. It may
 // be called again with the same code if the answer got lost. Codes can be typed in any
