@@ -97,7 +97,8 @@ func (s *terminalScreen) press(keys string) {
 // text is what stands on the screen.
 func (s *terminalScreen) text() string { return ansi.Strip(s.glass.Render()) }
 
-// see waits until all of these stand on the screen.
+// see waits until all of these stand on the screen. Keys do nothing until the screen
+// names them.
 func (s *terminalScreen) see(wanted ...string) {
 	s.t.Helper()
 	eventually(s.t, func() string {
@@ -110,14 +111,15 @@ func (s *terminalScreen) see(wanted ...string) {
 	})
 }
 
-// checkoutCode waits for a sale and returns the code under which it is found, which
-// isn't the one of before.
+// checkoutCode waits for a sale that can be worked with, and returns the code under
+// which it is found, which isn't the one of before.
 func (s *terminalScreen) checkoutCode(before string) (code string) {
 	s.t.Helper()
 	pattern := regexp.MustCompile(`Code ([0-9A-Z]{12})`)
 	eventually(s.t, func() string {
-		found := pattern.FindStringSubmatch(s.text())
-		if found == nil || found[1] == before {
+		text := s.text()
+		found := pattern.FindStringSubmatch(text)
+		if found == nil || found[1] == before || !strings.Contains(text, "C cancels the sale") {
 			return "no sale on the screen:\n" + s.text()
 		}
 		code = found[1]

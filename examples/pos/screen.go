@@ -36,6 +36,9 @@ func Screen(s *State) string {
 	}
 	lines := []string{headStyle.Render(s.head()), ""}
 	lines = append(lines, body...)
+	if s.Busy != "" && s.Page() != PageUnprinted {
+		keys = "Ctrl+C quits"
+	}
 	switch {
 	case s.Busy != "":
 		lines = append(lines, "", s.Busy)
