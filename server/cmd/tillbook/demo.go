@@ -72,7 +72,7 @@ func hire(ctx context.Context, url string) (*temporaryOperator, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("demo-%s-%s", time.Now().UTC().Format("20060102-150405"), randomDigits(4))
+	name := fmt.Sprintf("demo-%s-%s", time.Now().UTC().Format("20060102-150405"), randomDigits(12))
 	_, key, err := s.CreateOperator(ctx, name)
 	if err != nil {
 		s.Close()
