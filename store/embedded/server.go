@@ -61,6 +61,9 @@ var defaults = map[string]string{
 	"max_connections":    "200",
 	"shared_buffers":     "256MB",
 	"max_wal_size":       "2GB",
+	// A new database has no statistics, and soon more rows than plans without them
+	// are good for.
+	"autovacuum_naptime": "10s",
 	"jit":                "off",
 	"timezone":           "UTC",
 	"log_timezone":       "UTC",
