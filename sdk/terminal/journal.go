@@ -107,7 +107,8 @@ func (j *Journal) note(r record) error {
 		}
 	}
 	j.apply(r)
-	if j.file != nil && j.size > compactFrom {
+	// What still counts may be nearly all of it; then writing it anew gains nothing.
+	if j.file != nil && j.size > compactFrom && 2*int64(len(j.counts())) <= j.size {
 		if err := j.compact(); err != nil {
 			return fmt.Errorf("compact the journal: %w", err)
 		}
@@ -132,10 +133,8 @@ func (j *Journal) append(data []byte) error {
 	return nil
 }
 
-// compact replaces the file by one with only what still counts. Whenever the power
-// goes, one of the two is there.
-func (j *Journal) compact() error {
-	var b []byte
+// counts are the records of what still counts.
+func (j *Journal) counts() (b []byte) {
 	b = appendRecord(b, record{kind: kindEpoch, number: j.epoch})
 	b = appendRecord(b, record{kind: kindEnd, number: j.last})
 	if j.open != nil {
@@ -144,6 +143,13 @@ func (j *Journal) compact() error {
 	for _, r := range j.requests {
 		b = appendRecord(b, record{kind: kindRequest, data: r.encode()})
 	}
+	return b
+}
+
+// compact replaces the file by one with only what still counts. Whenever the power
+// goes, one of the two is there.
+func (j *Journal) compact() error {
+	b := j.counts()
 	if err := replaceFile(j.path, b); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -164,5 +165,38 @@ func TestAKeyFileIsItsOwnersAloneAndStays(t *testing.T) {
 	}
 	if _, err := FileKeys(path).Public(); err == nil {
 		t.Error("a damaged key was read, or replaced")
+	}
+}
+
+// A device that was offline for long has many requests without an answer: noting one
+// more must not write all of them again.
+func TestAJournalFullOfWhatCountsIsNotWrittenAnewWithEachNote(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	anew := 0
+	var before os.FileInfo
+	for i := range 600 {
+		r := request{key: fmt.Sprint(i), kind: requestCreate, message: make([]byte, 1<<10)}
+		if err := j.note(record{kind: kindRequest, data: r.encode()}); err != nil {
+			t.Fatal(err)
+		}
+		now, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil && !os.SameFile(before, now) {
+			anew++
+		}
+		before = now
+	}
+	if anew > 0 {
+		t.Errorf("600 KB that all count were written anew %d times", anew)
+	}
+	if n := len(j.now().requests); n != 600 {
+		t.Errorf("%d requests are left", n)
 	}
 }
