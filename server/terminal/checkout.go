@@ -93,13 +93,17 @@ func (s *Service) scope(ctx context.Context) checkout.Scope {
 	return checkout.Scope{Terminal: rpc.PrincipalFrom(ctx).Terminal}
 }
 
-// maySell returns whose a terminal is, unless it is locked.
+// maySell returns whose a terminal is, unless it is locked or, since the call was let
+// in, lost its device.
 func (s *Service) maySell(ctx context.Context, terminal uuid.UUID) (store.GetTerminalSaleRow, error) {
 	row, err := s.store.Queries().GetTerminalSale(ctx, terminal)
 	if err != nil {
 		return row, fmt.Errorf("reading a terminal: %w", err)
 	}
-	if row.Locked {
+	switch {
+	case !row.Active:
+		return row, errUnready
+	case row.Locked:
 		return row, errLocked
 	}
 	return row, nil

@@ -6,9 +6,15 @@ import (
 	"github.com/google/uuid"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
+	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
+	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
+	"github.com/tillbook/tillbook/server/terminal"
+	"github.com/tillbook/tillbook/store/id"
 )
 
 func TestAMerchantSellsAtTerminalsThatAreInOrder(t *testing.T) {
@@ -51,4 +57,26 @@ func TestAMerchantSellsAtTerminalsThatAreInOrder(t *testing.T) {
 	s.revoke(t, a, g.terminal)
 	_, err = sell(g.terminal)
 	wantReason(t, err, "TERMINAL_UNAVAILABLE")
+}
+
+// A call that was let in may come to its look at the terminal after that was revoked.
+func TestATerminalThatIsRevokedWhileItAsksSellsNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	r := w.replica(t)
+	s := w.shop(t, r)
+	g := s.gadget(t, r)
+	known, err := id.Parse(id.Terminal, g.terminal)
+	must(t, err)
+	s.revoke(t, r, g.terminal)
+	keys, err := secret.Parse(secret.Generate())
+	must(t, err)
+	service := terminal.New(terminal.Deps{Store: w.owner, Secret: keys, Draining: t.Context()})
+	letIn := rpc.WithPrincipal(t.Context(), rpc.Principal{Kind: rpc.KindTerminal, Terminal: known})
+	_, err = service.CreateCheckout(letIn, &terminalv1.CreateCheckoutRequest{
+		IdempotencyKey: "1", Amount: &moneyv1.Money{Asset: "USD", Amount: "4.00"},
+	})
+	if rpc.ReasonOf(err) != errorv1.ErrorReason_ERROR_REASON_TERMINAL_UNAVAILABLE {
+		t.Errorf("a revoked terminal sells: %v", err)
+	}
 }
