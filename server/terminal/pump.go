@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,9 +20,11 @@ const (
 
 // push queues messages, and has them sent. A device that doesn't read fills the
 // queue and loses its session, not its messages. What comes together is taken
-// together, whatever its number, if nothing waits.
+// together, whatever its number, if nothing waits. What the device has taken
+// elsewhere, ahead of this replica's follower, isn't sent again.
 func (s *session) push(items ...item) {
 	s.mu.Lock()
+	items = slices.DeleteFunc(slices.Clone(items), func(it item) bool { return it.sequence > 0 && it.sequence <= s.from })
 	half := s.hub.config.Queue / 2
 	before, after := len(s.queue), len(s.queue)+len(items)
 	switch {
