@@ -105,7 +105,8 @@ func TestAStoppingReplicaSaysWhenToComeBack(t *testing.T) {
 func TestASessionOfAnOldStreamMovesOn(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	r := w.replica(t, func(c *server.Config) { c.StreamAge = 300 * time.Millisecond })
+	// The door cuts a connection a tenth of that after its last stream should have ended.
+	r := w.replica(t, func(c *server.Config) { c.StreamAge = 3 * time.Second })
 	g := w.shop(t, r).gadget(t, r)
 	l := g.session(t, r, 0, 0)
 	m, err := l.stream.Recv()
