@@ -34,10 +34,11 @@ type Settler struct {
 	interval time.Duration
 	sweep    time.Duration
 
-	// Run's own: when it last looked at all merchants, and the first transaction since
-	// then whose events it hasn't read.
+	// Run's own: when it last looked at all merchants, the first transaction since then
+	// whose events it hasn't read, and those that failed in its last round.
 	swept time.Time
 	next  int64
+	again []uuid.UUID
 }
 
 // SettlerConfig says what a settler works with.
@@ -86,50 +87,58 @@ func (s *Settler) Run(ctx context.Context) {
 	}
 }
 
-// round settles what is due now and what was sold since the last round.
+// round settles what is due now and what was sold since the last round. A merchant that
+// fails is tried again in the next one, which is no reason to look at all others again.
 func (s *Settler) round(ctx context.Context) error {
 	horizon, err := s.store.Queries().GetHorizon(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the horizon: %w", err)
 	}
-	if time.Since(s.swept) < s.sweep {
-		err = s.settleTold(ctx, horizon)
-	} else if err = s.settleAtOnce(ctx); err == nil {
-		s.swept = time.Now()
+	sweep := time.Since(s.swept) >= s.sweep
+	var failures map[uuid.UUID]error
+	if sweep {
+		failures, err = s.settleAtOnce(ctx)
+	} else {
+		failures, err = s.settleTold(ctx, horizon)
 	}
 	if err == nil {
-		s.next = horizon
+		s.next, s.again = horizon, slices.Collect(maps.Keys(failures))
+		if sweep {
+			s.swept = time.Now()
+		}
 	}
-	return errors.Join(err, s.settleDue(ctx))
+	return errors.Join(err, join(failures), s.settleDue(ctx))
 }
 
-// settleTold settles merchants at once that were told of something before a horizon.
-func (s *Settler) settleTold(ctx context.Context, horizon int64) error {
+// settleTold settles merchants at once that were told of something before a horizon, or
+// failed before. It returns those that fail.
+func (s *Settler) settleTold(ctx context.Context, horizon int64) (map[uuid.UUID]error, error) {
 	subjects, err := s.store.Queries().ListToldMerchants(ctx, store.ListToldMerchantsParams{FirstXid: s.next, Horizon: horizon})
 	if err != nil {
-		return fmt.Errorf("reading events: %w", err)
+		return nil, fmt.Errorf("reading events: %w", err)
 	}
-	told := make([]uuid.UUID, 0, len(subjects))
+	told := slices.Clone(s.again)
 	for _, subject := range subjects {
 		if merchant, ok := money.MerchantOf(subject + "/"); ok {
 			told = append(told, merchant)
 		}
 	}
-	var failures error
+	failures := make(map[uuid.UUID]error)
 	for ids := range slices.Chunk(told, settleBatch) {
 		list, err := s.store.Queries().FilterMerchantsAtOnce(ctx, ids)
 		if err != nil {
-			return errors.Join(failures, fmt.Errorf("finding merchants: %w", err))
+			return failures, fmt.Errorf("finding merchants: %w", err)
 		}
-		failures = errors.Join(failures, join(s.settleMerchants(ctx, list, turnAtOnce)))
+		maps.Copy(failures, s.settleMerchants(ctx, list, turnAtOnce))
 	}
-	return failures
+	return failures, nil
 }
 
 // Settle settles once what is due now. What fails for one merchant doesn't keep the
 // others waiting.
 func (s *Settler) Settle(ctx context.Context) error {
-	return errors.Join(s.settleDue(ctx), s.settleAtOnce(ctx))
+	failures, err := s.settleAtOnce(ctx)
+	return errors.Join(s.settleDue(ctx), err, join(failures))
 }
 
 // settleDue settles merchants whose time has come, and then says when each is due next.
@@ -172,17 +181,18 @@ func (s *Settler) pass(ctx context.Context, m *store.ListDueMerchantsRow) error 
 	return nil
 }
 
-// settleAtOnce settles all merchants that don't wait for a time.
-func (s *Settler) settleAtOnce(ctx context.Context) error {
-	var failures error
+// settleAtOnce settles all merchants that don't wait for a time. It returns those that
+// fail.
+func (s *Settler) settleAtOnce(ctx context.Context) (map[uuid.UUID]error, error) {
+	failures := make(map[uuid.UUID]error)
 	for after := uuid.Nil; ; {
 		list, err := s.store.Queries().ListMerchantsAtOnce(ctx, store.ListMerchantsAtOnceParams{AfterID: after, MaxRows: settleBatch})
 		if err != nil {
-			return errors.Join(failures, fmt.Errorf("listing merchants: %w", err))
+			return failures, fmt.Errorf("listing merchants: %w", err)
 		}
-		failures = errors.Join(failures, join(s.settleMerchants(ctx, list, turnAtOnce)))
+		maps.Copy(failures, s.settleMerchants(ctx, list, turnAtOnce))
 		if len(list) < settleBatch {
-			return failures
+			return failures, nil
 		}
 		after = list[len(list)-1]
 	}
