@@ -10,10 +10,13 @@
 //		Note:      "lunch",
 //	})
 //
-// A [Client] has a field for each part of the API: [Auth], [Wallet], [Ledger]
-// and [Sandbox]. Their methods take and return the API's own messages under
-// shorter names, so that everything the proto files say about a field holds
-// here. The client is safe for concurrent use, and one is enough for one user.
+// A [Client] has a field for each part of the API: [Auth] and [Wallet] for
+// everybody, [Merchants] and [Terminals] for those who sell, [Ledger], [Limits],
+// [Users] and [Audit] for operators, [Seal] for anyone, and [Sandbox]. Their methods
+// take and return the API's own messages under shorter names, so that everything the
+// proto files say about a field holds here. The client is safe for concurrent use,
+// and one is enough for one user. Package terminal, beside it, is what runs on a
+// point-of-sale device.
 //
 // # Signing in
 //

@@ -22,7 +22,7 @@ type serveCmd struct {
 	databaseFlags
 
 	Listen     string `name:"listen" default:"127.0.0.1:8080" help:"Address for Connect, JSON, gRPC and gRPC-Web, /metrics, /healthz and /readyz."`
-	GRPCListen string `name:"grpc-listen" placeholder:"ADDRESS" help:"Address for gRPC alone, at half the cost per call. Without it, there is no such door."`
+	GRPCListen string `name:"grpc-listen" placeholder:"ADDRESS" help:"Address for gRPC alone, at half the cost per call; it is where terminals come in. Without it, there is no such door."`
 
 	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, money is handed out, and limits are wider. Loopback addresses only."`
 	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
