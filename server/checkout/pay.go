@@ -104,6 +104,7 @@ func (d *Desk) take(ctx context.Context, c *Checkout, o *order) (*ledger.Transac
 	if r.Transaction.ID == uuid.Nil {
 		return nil, nil
 	}
+	d.paid.add(c.ID)
 	return &r.Transaction, nil
 }
 

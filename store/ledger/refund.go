@@ -302,11 +302,25 @@ type RefundState struct {
 	Refunds  []uuid.UUID // by these
 }
 
+// A statement for one transaction keeps its plan; one for a list is planned anew each
+// time, which costs more than running it.
+const (
+	selectRefunds = `
+SELECT transaction_id, original_id, amount FROM refunds
+ WHERE transaction_id = ANY ($1) OR original_id = ANY ($1) ORDER BY transaction_id`
+
+	selectRefundsOfOne = `
+SELECT transaction_id, original_id, amount FROM refunds
+ WHERE transaction_id = $1 OR original_id = $1 ORDER BY transaction_id`
+)
+
 // RefundStates returns the states of those of the transactions that have any.
 func (l *Ledger) RefundStates(ctx context.Context, transactions []uuid.UUID) (map[uuid.UUID]RefundState, error) {
-	rows, err := l.pool.Query(ctx, `
-SELECT transaction_id, original_id, amount FROM refunds
- WHERE transaction_id = ANY ($1) OR original_id = ANY ($1) ORDER BY transaction_id`, transactions)
+	query, of := selectRefunds, any(transactions)
+	if len(transactions) == 1 {
+		query, of = selectRefundsOfOne, transactions[0]
+	}
+	rows, err := l.pool.Query(ctx, query, of)
 	if err != nil {
 		return nil, fmt.Errorf("reading refunds: %w", err)
 	}
