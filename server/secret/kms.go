@@ -118,6 +118,7 @@ func OpenKEK(uri string) (tink.AEAD, error) {
 		config.Address = "https://" + u.Host
 	}
 	config.Timeout, config.MaxRetries = kmsTimeout, 1
+	config.MinRetryWait, config.MaxRetryWait = 100*time.Millisecond, time.Second
 	client, err := api.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKMS, err)
