@@ -212,16 +212,17 @@ func (r *Replica) beat(ctx context.Context) error {
 }
 
 // agree decides which key is in use, and whether that is a change: the one that all
-// replicas list first, or else the one that is.
+// replicas list first, as long as they list the one before as well, or else the one
+// that is.
 func agree(rows []store.SecretKey, replicas []store.Replica) (use string, change bool) {
 	first := replicas[0].Keys[0]
-	for _, other := range replicas {
-		if other.Keys[0] != first && len(rows) > 0 {
-			return rows[0].ID, false
-		}
-	}
 	if len(rows) == 0 {
 		return first, true
+	}
+	for _, other := range replicas {
+		if other.Keys[0] != first || !slices.Contains(other.Keys, rows[0].ID) {
+			return rows[0].ID, false
+		}
 	}
 	retired := slices.ContainsFunc(rows, func(k store.SecretKey) bool { return k.ID == first && k.RetireTime != nil })
 	if retired || first == rows[0].ID {

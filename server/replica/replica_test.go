@@ -171,6 +171,20 @@ func TestANewKeyIsUsedOnceAllReplicasHaveItInFront(t *testing.T) {
 	})
 }
 
+func TestTheLastReplicaDoesntStartAgainWithoutTheKeyInUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	older := secret.Generate()
+	a := w.start(older)
+	a.stop()
+	if err := w.join(secret.Generate()); !errors.Is(err, replica.ErrLacksKey) {
+		t.Errorf("without the key: %v", err)
+	}
+	if err := w.join(secret.Generate(), older); err != nil {
+		t.Errorf("with both: %v", err)
+	}
+}
+
 func TestAReplicaThatEndedHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

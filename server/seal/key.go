@@ -37,11 +37,15 @@ type liveKey struct {
 // followInterval is how often replicas look for keys of the log that came or went.
 const followInterval = 10 * time.Second
 
+// youth is how long it takes at the most until all replicas sign with a new key.
+const youth = 4 * followInterval
+
 // Reasons for which the log's keys aren't changed.
 var (
 	ErrKeyUnknown = errors.New("the log has no such key")
 	ErrKeyNeeded  = errors.New("the log has no other key that signs: `tillbook keys rotate --kind log` makes one")
 	ErrKeyWaits   = errors.New("the log has two keys that sign already: retire the older one first")
+	ErrKeyYoung   = errors.New("not all replicas may sign with the log's other key yet: wait a minute")
 )
 
 // OpenKeys returns the log's keys, the same on all replicas, and makes one for a log
@@ -205,11 +209,12 @@ func RetireKey(ctx context.Context, s *store.Store, keyID string) error {
 		if err != nil {
 			return err
 		}
-		found, others := false, false
+		found, others, known := false, false, false
 		for _, row := range rows {
 			if row.RetireTime == nil {
 				found = found || row.ID == key
 				others = others || row.ID != key
+				known = known || row.ID != key && time.Since(row.CreateTime) > youth
 			}
 		}
 		switch {
@@ -217,6 +222,8 @@ func RetireKey(ctx context.Context, s *store.Store, keyID string) error {
 			return fmt.Errorf("%w: %s", ErrKeyUnknown, keyID)
 		case !others:
 			return ErrKeyNeeded
+		case !known:
+			return ErrKeyYoung
 		}
 		if err := q.RetireLogKey(ctx, key); err != nil {
 			return err

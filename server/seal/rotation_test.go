@@ -133,6 +133,12 @@ func TestANewKeyOfTheLogSignsBesideTheOldOneUntilThatIsRetired(t *testing.T) {
 		t.Fatal(err)
 	}
 	oldID := id.Format(id.Key, rows[0].ID)
+	if err := RetireKey(t.Context(), h.owner, oldID); !errors.Is(err, ErrKeyYoung) {
+		t.Errorf("retiring before all may sign with the new key: %v", err)
+	}
+	if _, err := h.owner.Pool.Exec(t.Context(), "UPDATE log_keys SET create_time = create_time - interval '1 hour'"); err != nil {
+		t.Fatal(err)
+	}
 	if err := RetireKey(t.Context(), h.owner, oldID); err != nil {
 		t.Fatal(err)
 	}

@@ -235,7 +235,7 @@ func (c *checker) head() error {
 	if checkpoint == "" && size == 0 {
 		return nil
 	}
-	verifiers, err := c.verifiers("retire_time IS NULL")
+	verifiers, err := c.verifiers()
 	if err != nil {
 		return err
 	}
@@ -250,11 +250,11 @@ func (c *checker) head() error {
 }
 
 // verifiers are the log's public keys: those that were given, or those in the
-// database of which a condition is true.
-func (c *checker) verifiers(condition string) (all []note.Verifier, err error) {
+// database, also those that sign no more.
+func (c *checker) verifiers() (all []note.Verifier, err error) {
 	keys := strings.Fields(c.options.VerifierKey)
 	if len(keys) == 0 {
-		rows, err := c.tx.Query(c.ctx, `SELECT verifier FROM log_keys WHERE `+condition+` ORDER BY create_time, id`)
+		rows, err := c.tx.Query(c.ctx, `SELECT verifier FROM log_keys ORDER BY create_time, id`)
 		if err != nil {
 			return nil, fmt.Errorf("reading the log's keys: %w", err)
 		}
@@ -297,7 +297,7 @@ func (c *checker) outside() error {
 	if c.options.Checkpoint == "" {
 		return nil
 	}
-	verifiers, err := c.verifiers("true")
+	verifiers, err := c.verifiers()
 	if err != nil {
 		return err
 	}

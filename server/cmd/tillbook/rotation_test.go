@@ -190,6 +190,7 @@ func (m *member) fetchText(t *testing.T, path string) string {
 }
 
 func TestReplicasChangeAllTheirKeysUnderLoadAndNoCallFails(t *testing.T) {
+	t.Parallel()
 	url := storetest.NewDatabase(t)
 	older, newer := secret.Generate(), secret.Generate()
 	a, b := startMember(t, url, older), startMember(t, url, older)
