@@ -6,11 +6,6 @@ import (
 	"time"
 )
 
-const (
-	warnOpen = time.Minute
-	failOpen = 10 * time.Minute
-)
-
 // open is a transaction that holds back what can be seen as finished.
 type open struct {
 	PID   int32
@@ -39,7 +34,7 @@ func (v *visit) transactions(ctx context.Context) error {
 		 WHERE xact_start IS NOT NULL AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)
 		   AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 		   AND clock_timestamp() - xact_start > $1
-		 ORDER BY xact_start`, warnOpen)
+		 ORDER BY xact_start`, v.Patience)
 	if err != nil {
 		return err
 	}
@@ -51,7 +46,7 @@ func (v *visit) transactions(ctx context.Context) error {
 
 func (v *visit) open(o open) {
 	level := Warn
-	if o.Age > failOpen {
+	if o.Age > 10*v.Patience {
 		level = Fail
 	}
 	v.add(level, fmt.Sprintf("If it isn't a backup: SELECT pg_terminate_backend(%d);", o.PID),

@@ -50,6 +50,9 @@ type Options struct {
 	// Replicas and MaxConns are how many replicas there will be, and how many
 	// connections each may open. Default: as the replicas that run say.
 	Replicas, MaxConns int
+	// Patience is how long a transaction may be open. Ten times as long is a failure.
+	// Default 1 minute.
+	Patience time.Duration
 }
 
 // visit is one examination.
@@ -96,6 +99,9 @@ const checkTimeout = 30 * time.Second
 func Examine(ctx context.Context, o Options) []Finding { return examine(ctx, o, checks) }
 
 func examine(ctx context.Context, o Options, checks []check) []Finding {
+	if o.Patience <= 0 {
+		o.Patience = time.Minute
+	}
 	v := &visit{Options: o}
 	for _, c := range checks {
 		v.check = c.name
