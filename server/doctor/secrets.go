@@ -4,9 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/tillbook/tillbook/server/auth"
 	"github.com/tillbook/tillbook/server/replica"
 	"github.com/tillbook/tillbook/server/secret"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
 )
 
 const (
@@ -35,20 +36,31 @@ func (v *visit) keys(ctx context.Context) error {
 	for _, k := range states {
 		v.secretKey(k, time.Now())
 	}
-	tokens, err := auth.Keys(ctx, v.Store)
+	tokens, err := v.Store.Queries().ListServerKeys(ctx)
 	if err != nil {
 		return err
 	}
-	for _, k := range tokens {
-		if age := time.Since(k.UseTime); !k.Ended && !k.Waits && age > oldToken {
-			v.add(Warn, "Run `tillbook keys rotate`, and look into the replicas' logs for why they don't.",
-				"The %s key %s is in use for %d days.", k.Kind, k.ID, age/day)
+	v.tokenKeys(tokens, time.Now())
+	return v.logKeys(ctx)
+}
+
+// tokenKeys judges those that sign tokens and hash codes, by the newest of a kind.
+func (v *visit) tokenKeys(rows []store.ServerKey, now time.Time) {
+	newest := make(map[string]store.ServerKey)
+	for _, row := range rows {
+		if row.UseTime.After(newest[row.Kind].UseTime) {
+			newest[row.Kind] = row
 		}
 	}
-	if len(tokens) == 0 {
+	for kind, row := range newest {
+		if age := now.Sub(row.UseTime); age > oldToken {
+			v.add(Warn, "Run `tillbook keys rotate`, and look into the replicas' logs for why they don't.",
+				"The %s key %s is in use for %d days.", kind, id.Format(id.Key, row.ID), age/day)
+		}
+	}
+	if len(rows) == 0 {
 		v.ok("No replica ever served: there are no token keys.")
 	}
-	return v.logKeys(ctx)
 }
 
 func (v *visit) secretKey(k replica.KeyState, now time.Time) {
