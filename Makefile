@@ -48,7 +48,7 @@ build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres test-typescript test-web ## Run every test
+test: postgres pgbackrest test-typescript test-web ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: test-typescript
@@ -58,6 +58,10 @@ test-typescript: postgres $(NODE_MODULES) ## Run the TypeScript SDK's tests alon
 .PHONY: test-web
 test-web: postgres web chromium ## Run the page's tests alone, in a headless Chromium
 	@cd examples/web && npm test --silent
+
+.PHONY: test-restore
+test-restore: postgres pgbackrest ## Follow the runbook of backups, examples/cluster/BACKUP.md, to the letter
+	@go test -count=1 -timeout 5m -v -run TestTheRunbook ./server/cmd/tillbook
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -133,6 +137,21 @@ install-postgres:
 		echo "create_main_cluster = false" | $$root tee -a /etc/postgresql-common/createcluster.conf >/dev/null; \
 	fi; \
 	$$install postgresql >/dev/null
+
+# What makes the backups of the runbook.
+.PHONY: pgbackrest
+pgbackrest:
+	@command -v pgbackrest >/dev/null || $(MAKE) --no-print-directory install-pgbackrest
+
+.PHONY: install-pgbackrest
+install-pgbackrest:
+	@hint="pgBackRest is needed for the test of backups: apt-get install pgbackrest, or https://pgbackrest.org says how."; \
+	command -v apt-get >/dev/null || { echo "$$hint"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$$hint"; exit 1; }; \
+	echo "pgBackRest isn't installed here: installing it with apt-get."; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends pgbackrest >/dev/null
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null

@@ -34,9 +34,13 @@ type Config struct {
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool
 	// Secret opens what is sealed in the database, such as the keys that sign
-	// tokens. It must be the same on all replicas. Required unless Sandbox is set,
-	// where the default is one that everybody knows.
+	// tokens. It must be the same on all replicas, but for moments while it changes;
+	// package replica says how. Required unless Sandbox is set, where the default is
+	// one that everybody knows.
 	Secret *secret.Keys
+	// ReplicaInterval is how often the replica tells the others that it is there, and
+	// looks whether the configured keys changed. Default 2 s.
+	ReplicaInterval time.Duration
 	// SealName is the name of the log in which the books are sealed, such as
 	// "books.example.com". Its key is made under this name once and keeps it.
 	// Default "tillbook.local/books".
@@ -172,26 +176,21 @@ func isLoopback(addr string) bool {
 
 var (
 	errNoDatabase  = errors.New("no database: give its connection string with --database-url")
-	errNoSecret    = errors.New("no secret key: name a file that holds one with --secret-file (make one with `openssl rand -base64 32`); it must be the same on all replicas")
+	errNoSecret    = errors.New("no secret key: name a file that holds one with --secret-file (`tillbook keys new` makes one), or put the key itself in TILLBOOK_SECRET; it must be the same on all replicas")
 	errNoGateway   = errors.New("no way to send SMS messages: name a gateway with --sms-webhook-url, or use --sandbox to try things out")
 	errOpenSandbox = errors.New("sandbox mode hands out money and shows SMS codes, so it listens only on a loopback address")
 )
-
-// sandboxSecret is known to everybody, as all is that it protects.
-const sandboxSecret = "c2FuZGJveCBzYW5kYm94IHNhbmRib3ggc2FuZGJveCE="
 
 // checkSecrets fills in what only the sandbox may do without.
 func (c *Config) checkSecrets() error {
 	if c.DatabaseURL == "" {
 		return errNoDatabase
 	}
-	if c.Secret != nil {
-		return nil
-	}
-	if !c.Sandbox {
+	switch {
+	case c.Secret == nil && !c.Sandbox:
 		return errNoSecret
+	case c.Secret == nil:
+		c.Secret = secret.Sandbox()
 	}
-	keys, err := secret.Parse(sandboxSecret)
-	c.Secret = keys
-	return err
+	return nil
 }

@@ -45,11 +45,14 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err != nil {
 		return front{}, err
 	}
-	key, err := s.startSealing(ctx, t, db)
+	if err := s.join(ctx, db); err != nil {
+		return front{}, err
+	}
+	keys, err := s.startSealing(ctx, t, db)
 	if err != nil {
 		return front{}, err
 	}
-	n, err := s.openNouns(db, books, key)
+	n, err := s.openNouns(db, books, keys)
 	if err != nil {
 		return front{}, err
 	}
@@ -94,16 +97,17 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 	return db, books, nil
 }
 
-// startSealing opens the log's key and seals what commits from now on, and what
+// startSealing opens the log's keys and seals what commits from now on, and what
 // was committed before.
-func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (sealservice.Key, error) {
-	key, err := sealservice.OpenKey(ctx, db, s.cfg.Secret, s.cfg.SealName)
+func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (*sealservice.Keys, error) {
+	keys, err := sealservice.OpenKeys(ctx, db, s.cfg.Secret, s.cfg.SealName, s.cfg.Logger)
 	if err != nil {
-		return key, err
+		return nil, err
 	}
-	sealer := seal.New(db.Pool, seal.Config{Signer: key.Signer, Logger: s.cfg.Logger})
+	s.background(keys.Run)
+	sealer := seal.New(db.Pool, seal.Config{Signers: keys.Signers, Logger: s.cfg.Logger})
 	s.background(sealer.Run)
-	return key, watch(t.meter, sealInstruments, sealer.Stats)
+	return keys, watch(t.meter, sealInstruments, sealer.Stats)
 }
 
 // nouns are the services, one a noun. They don't know each other.
@@ -122,7 +126,7 @@ type nouns struct {
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
 }
 
-func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
+func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, keys *sealservice.Keys) (*nouns, error) {
 	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
 	sms, err := s.gateway(db)
@@ -150,8 +154,8 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 		}
 	})
 	s.openShops(n, db, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
-	n.seal = sealservice.New(log, key)
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKeys: keys.Verifiers})
+	n.seal = sealservice.New(log, keys)
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})

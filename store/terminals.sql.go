@@ -538,7 +538,7 @@ const lockTerminalByCode = `-- name: LockTerminalByCode :one
 SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
- WHERE activation_hash = $1
+ WHERE activation_hash = ANY ($1::bytea[])
    FOR NO KEY UPDATE
 `
 
@@ -553,8 +553,8 @@ type LockTerminalByCodeRow struct {
 }
 
 // LockTerminalByCode holds the terminal that an activation code stands for.
-func (q *Queries) LockTerminalByCode(ctx context.Context, hash []byte) (LockTerminalByCodeRow, error) {
-	row := q.db.QueryRow(ctx, lockTerminalByCode, hash)
+func (q *Queries) LockTerminalByCode(ctx context.Context, hashes [][]byte) (LockTerminalByCodeRow, error) {
+	row := q.db.QueryRow(ctx, lockTerminalByCode, hashes)
 	var i LockTerminalByCodeRow
 	err := row.Scan(
 		&i.ID,

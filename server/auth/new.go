@@ -76,6 +76,7 @@ func New(deps Deps) (*Service, error) {
 	if s.tokens, err = lru.New[tokenHash, verified](s.config.TokenCache); err != nil {
 		return nil, fmt.Errorf("make a cache: %w", err)
 	}
+	s.keys.removed = s.tokens.Purge
 	if s.hasher, err = newHasher(s.config); err != nil {
 		return nil, err
 	}

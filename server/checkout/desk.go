@@ -9,6 +9,7 @@ import (
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -20,8 +21,8 @@ type Deps struct {
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
-	// same on all replicas.
-	Key []byte
+	// same on all replicas. While it changes, codes of the one before are still good.
+	Key secret.Derived
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// SweepInterval is how often Run looks for checkouts that have expired, on
@@ -35,7 +36,7 @@ type Deps struct {
 type Desk struct {
 	store  *store.Store
 	ledger *ledger.Ledger
-	key    []byte
+	key    secret.Derived
 	log    *slog.Logger
 	sweep  time.Duration
 	held   time.Duration

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,8 +31,8 @@ type Deps struct {
 	Ledger *books.Ledger
 	// Log is where they are sealed.
 	Log *seal.Log
-	// LogKey is the log's public key.
-	LogKey string
+	// LogKeys returns the log's public keys.
+	LogKeys func() []string
 }
 
 // Service implements LedgerService.
@@ -39,7 +40,7 @@ type Service struct {
 	store     *store.Store
 	books     *books.Ledger
 	log       *seal.Log
-	logKey    string
+	logKeys   func() []string
 	verifying atomic.Bool
 	// closed ends a verification under way.
 	closed context.Context
@@ -51,7 +52,7 @@ var _ ledgerv1connect.LedgerServiceHandler = (*Service)(nil)
 // New returns the service; Close ends it.
 func New(deps Deps) *Service {
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKey: deps.LogKey, closed: closed, close: cancel}
+	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.
@@ -263,7 +264,7 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 			cancel()
 		}
 	})()
-	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{seal.Check(seal.CheckOptions{VerifierKey: s.logKey})}})
+	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{s.sealed()}})
 	if errors.Is(err, context.Canceled) && s.closed.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
 	}
@@ -307,4 +308,13 @@ func (s *Service) GetReceipt(ctx context.Context, req *ledgerv1.GetReceiptReques
 	}
 	receipt, err := money.Receipt(ctx, s.log, t.ID)
 	return &ledgerv1.GetReceiptResponse{Receipt: receipt}, err
+}
+
+// sealed checks that the books are what was sealed with the log's keys.
+func (s *Service) sealed() books.Check {
+	options := seal.CheckOptions{}
+	if s.logKeys != nil {
+		options.VerifierKey = strings.Join(s.logKeys(), " ")
+	}
+	return seal.Check(options)
 }

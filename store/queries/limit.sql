@@ -1,16 +1,24 @@
 -- TakeToken takes one token out of a bucket: it moves the theoretical arrival
 -- time on by one step, unless that is later than latest. No row means that the
--- bucket is empty; nothing changed then.
+-- bucket is empty; nothing changed then. A bucket that isn't there begins as full as
+-- the ones of the earlier names are.
 -- name: TakeToken :one
 INSERT INTO rate_limits AS r (key, tat)
-VALUES (@key, sqlc.arg(now)::timestamptz + sqlc.arg(step_us)::bigint * interval '1 microsecond')
+SELECT @key, greatest(sqlc.arg(now)::timestamptz, max(old.tat)) + sqlc.arg(step_us)::bigint * interval '1 microsecond'
+  FROM rate_limits AS old
+ WHERE old.key = ANY (sqlc.arg(earlier)::bytea[])
+HAVING max(old.tat) IS NULL OR max(old.tat) <= sqlc.arg(latest)::timestamptz
+    OR EXISTS (SELECT FROM rate_limits AS same WHERE same.key = @key)
 ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
    SET tat = greatest(r.tat, sqlc.arg(now)::timestamptz) + sqlc.arg(step_us)::bigint * interval '1 microsecond'
  WHERE r.tat <= sqlc.arg(latest)::timestamptz
 RETURNING tat;
 
+-- GetBucketTime reads a bucket or, if it isn't there, the emptiest of the earlier names.
 -- name: GetBucketTime :one
-SELECT tat FROM rate_limits WHERE key = @key;
+SELECT tat FROM rate_limits
+ WHERE key = @key OR key = ANY (sqlc.arg(earlier)::bytea[])
+ ORDER BY (key = @key) DESC, tat DESC LIMIT 1;
 
 -- ReturnToken puts one token back.
 -- name: ReturnToken :exec
@@ -19,7 +27,7 @@ UPDATE rate_limits
  WHERE key = @key;
 
 -- name: DeleteBucket :exec
-DELETE FROM rate_limits WHERE key = @key;
+DELETE FROM rate_limits WHERE key = ANY (sqlc.arg(keys)::bytea[]);
 
 -- DeleteFullBuckets forgets buckets that are full again, which is what a missing
 -- row means.

@@ -32,7 +32,7 @@ RETURNING coalesce(activation_expire_time, clock_timestamp())::timestamptz;
 SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
- WHERE activation_hash = @hash
+ WHERE activation_hash = ANY (sqlc.arg(hashes)::bytea[])
    FOR NO KEY UPDATE;
 
 -- CountActivationTry counts a use of a code by somebody else than its device.

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tillbook/tillbook/server"
 	"github.com/tillbook/tillbook/server/auth"
-	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store/embedded"
 )
 
@@ -27,7 +25,7 @@ type serveCmd struct {
 	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, money is handed out, and limits are wider. Loopback addresses only."`
 	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
 
-	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
+	secretFlags
 	SealName       string         `name:"seal-name" default:"tillbook.local/books" help:"Name of the log in which the books are sealed, such as books.example.com. It is taken when the log begins, and stays."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
@@ -97,7 +95,7 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	defer func() { err = errors.Join(err, db.close()) }()
 
 	config.DatabaseURL = db.url
-	if config.Secret, err = cmd.secret(db); err != nil {
+	if config.Secret, err = cmd.load(c.ctx, cmd.DataDir, db.private != nil); err != nil {
 		return err
 	}
 	s, err := server.New(c.ctx, config)
@@ -138,18 +136,6 @@ func (cmd serveCmd) start(c *call) (*database, error) {
 		return nil, err
 	}
 	return &database{url: private.URL(), private: private}, nil
-}
-
-// secret reads the key that seals secrets in the database. It is nil if none is
-// given; only a sandbox does without.
-func (cmd serveCmd) secret(db *database) (*secret.Keys, error) {
-	switch {
-	case cmd.SecretFile != "":
-		return secret.ReadFile(cmd.SecretFile)
-	case db.private != nil:
-		return secret.ReadOrCreateFile(filepath.Join(cmd.DataDir, "secret"))
-	}
-	return nil, nil
 }
 
 // sandboxRoom is how many times as much a sandbox's limits allow: there one
