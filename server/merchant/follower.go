@@ -117,8 +117,8 @@ func (f *follower) poll(ctx context.Context) error {
 	f.next = horizon
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, subject := range told {
-		for stream := range f.streams[subject] {
+	for i := range told {
+		for stream := range f.streams[told[i].Subject] {
 			signal(stream)
 		}
 	}

@@ -122,7 +122,7 @@ func (h *hub) handOut(ctx context.Context, rows []store.FollowTerminalsRow, hori
 		if ok && !ofSession && isTold(rows[i].Type) {
 			all = append(all, told{terminal, event{
 				sequence: sequenceOf(rows[i].Xid, rows[i].Number), kind: rows[i].Type,
-				payload: rows[i].Payload, time: rows[i].CreateTime,
+				payload: rows[i].Payload, time: rows[i].CreateTime, trace: rows[i].Trace,
 			}})
 		}
 	}

@@ -6,13 +6,28 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 // Subscription tells its holder that something of an owner has changed.
 type Subscription struct {
-	feed  *feed
-	owner string
-	wake  chan struct{}
+	feed   *feed
+	owner  string
+	wake   chan struct{}
+	causes []trace.SpanContext // guarded by feed.mu
+}
+
+// Causes returns, once, the spans of the traced commits that changed something since
+// it was asked before: those which the receiver's work belongs to.
+func (s *Subscription) Causes() []trace.SpanContext {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	causes := s.causes
+	s.causes = nil
+	return causes
 }
 
 // C receives after something changed: an entry was committed in one of the
@@ -93,12 +108,14 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wake tells the subscriptions of these accounts' owners.
-func (f *feed) wake(codes []string) {
+// wake tells the subscriptions of these accounts' owners, and which span caused it if
+// any did.
+func (f *feed) wake(codes []string, by trace.SpanContext) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, code := range codes {
 		for s := range f.byOwner[ownerOf(code)] {
+			s.causes = cause.Add(s.causes, by)
 			signal(s.wake)
 		}
 	}
@@ -116,7 +133,7 @@ func (f *feed) wakeAll() {
 }
 
 // committed wakes those who watch what a batch of this ledger changed.
-func (f *feed) committed(b *batch) {
+func (f *feed) committed(b *batch, by trace.SpanContext) {
 	if f.watchers.Load() == 0 {
 		return
 	}
@@ -126,7 +143,7 @@ func (f *feed) committed(b *batch) {
 			codes = append(codes, a.Code)
 		}
 	}
-	f.wake(codes)
+	f.wake(codes, by)
 }
 
 // lost is called when the answer to a COMMIT didn't come, so that nobody here was
@@ -141,7 +158,7 @@ func (f *feed) lost() {
 // opened wakes those who watch the owner of a new account.
 func (f *feed) opened(code string) {
 	if f.watchers.Load() > 0 {
-		f.wake([]string{code})
+		f.wake([]string{code}, trace.SpanContext{})
 	}
 }
 
