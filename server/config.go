@@ -63,6 +63,10 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
 	// believed. Default: none.
 	TrustedProxies []netip.Prefix
+	// TrustedTracers are the clients whose traces are continued and sampled as they
+	// say; others' are linked. With proxies in between, it is the client that
+	// X-Forwarded-For names that counts. Default: none.
+	TrustedTracers []netip.Prefix
 	// AllowedOrigins are the web origins, such as "https://shop.example", whose
 	// pages may call the server; "*" allows all. Default: none.
 	AllowedOrigins []string
@@ -111,6 +115,7 @@ func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = slog.New(contextual(c.Logger.Handler()))
 }
 
 func setDefault[T comparable](v *T, def T) {

@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -119,15 +118,14 @@ func (o *observer) logFailure(ctx context.Context, c call, code connect.Code) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", c.id),
 		slog.String("procedure", c.procedure),
 		slog.String("code", code.String()),
 		slog.String("reason", strings.TrimPrefix(failure.Reason().String(), "ERROR_REASON_")),
 		slog.Duration("took", c.took),
 		slog.String("caller", rpc.PrincipalFrom(ctx).Kind.String()),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
+	if rpc.RequestID(ctx) == "" {
+		attrs = append(attrs, slog.String("request_id", c.id))
 	}
 	// What a client did wrong is said by the reason; only what went wrong here
 	// needs the cause.

@@ -41,6 +41,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 		return front{}, err
 	}
 	s.own(t.close)
+	s.tracer = t.tracer()
 	db, books, err := s.openBooks(ctx, t)
 	if err != nil {
 		return front{}, err
@@ -67,7 +68,7 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 			return nil, nil, err
 		}
 		if from != to {
-			s.cfg.Logger.Info("migrated the database", "from", from, "to", to)
+			s.cfg.Logger.InfoContext(ctx, "migrated the database", "from", from, "to", to)
 		}
 	}
 	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
@@ -146,7 +147,7 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
+			s.cfg.Logger.WarnContext(ctx, "the wallet begins with a cold cache", "error", err)
 		}
 	})
 	s.openShops(n, db, books, limiter)

@@ -78,7 +78,7 @@ func (f *follower) run(ctx context.Context) {
 		err := f.poll(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			f.log.Warn("what merchants are told can't be followed", "error", err)
+			f.log.WarnContext(ctx, "what merchants are told can't be followed", "error", err)
 		}
 		failing = err != nil
 		select {

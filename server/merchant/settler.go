@@ -77,7 +77,7 @@ func (s *Settler) Run(ctx context.Context) {
 		err := s.round(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			s.log.Warn("settling failed; trying again", "error", err)
+			s.log.WarnContext(ctx, "settling failed; trying again", "error", err)
 		}
 		failing = err != nil
 		select {

@@ -43,9 +43,9 @@ func (h *hub) follow(ctx context.Context) {
 			close(h.ready)
 			started = true
 		case err != nil && !failing && ctx.Err() == nil:
-			h.log.Warn("what happens to terminals can't be followed", "error", err)
+			h.log.WarnContext(ctx, "what happens to terminals can't be followed", "error", err)
 		case err == nil && failing:
-			h.log.Info("what happens to terminals is followed again")
+			h.log.InfoContext(ctx, "what happens to terminals is followed again")
 		}
 		failing = err != nil
 		rest(ctx, min(h.config.Poll, lookEvery))

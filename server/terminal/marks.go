@@ -73,12 +73,12 @@ func (m *marks) write(ctx context.Context) {
 	defer cancel()
 	if len(sent) > 0 {
 		if err := m.desk.MarkDispatched(ctx, sent); err != nil {
-			m.log.Warn("that checkouts were sent can't be noted", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were sent can't be noted", "error", err)
 		}
 	}
 	if len(taken) > 0 {
 		if err := m.desk.MarkAcknowledged(ctx, taken); err != nil {
-			m.log.Warn("that checkouts were taken can't be noted", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were taken can't be noted", "error", err)
 		}
 	}
 }

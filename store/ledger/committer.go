@@ -282,7 +282,7 @@ func (c *committer) tell(call *call, b *batch) {
 
 // giveUp tells callers that their commands could not be settled.
 func (l *Ledger) giveUp(calls []*call, err error) {
-	l.cfg.Logger.Error("the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
+	l.cfg.Logger.ErrorContext(calls[0].ctx, "the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
 	for _, call := range calls {
 		if call.maybeExecuted() {
 			l.stats.unknown.Add(1)

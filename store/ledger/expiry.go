@@ -31,7 +31,7 @@ func (l *Ledger) expire(ctx context.Context) {
 	for {
 		n, err := l.expireDue(ctx)
 		if err != nil && ctx.Err() == nil {
-			l.cfg.Logger.Warn("expiring holds failed; trying again", "error", err)
+			l.cfg.Logger.WarnContext(ctx, "expiring holds failed; trying again", "error", err)
 		}
 		pause := l.cfg.ExpireInterval/2 + rand.N(l.cfg.ExpireInterval)
 		if n == maxDue && err == nil {

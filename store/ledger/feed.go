@@ -195,7 +195,7 @@ func (f *feed) follow(ctx context.Context, reader *follower) {
 	bounded, cancel := context.WithTimeout(ctx, f.l.cfg.attemptTimeout())
 	defer cancel()
 	if err := reader.poll(bounded, *name, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
-		f.l.cfg.Logger.Warn("following the events failed; trying again", "error", err)
+		f.l.cfg.Logger.WarnContext(ctx, "following the events failed; trying again", "error", err)
 	}
 	if !began && reader.started() {
 		// Something may have been committed after a watcher looked and before
