@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/lag"
 )
 
 const (
@@ -35,9 +36,13 @@ func (h *hub) follow(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Reset(h.config.Poll)
+		now := lag.Now()
 		pollCtx, cancel := context.WithTimeout(ctx, readTimeout)
 		err := h.poll(pollCtx, maxRead)
 		cancel()
+		if err == nil {
+			h.lag.Read(now)
+		}
 		switch {
 		case err == nil && !started:
 			close(h.ready)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tillbook/tillbook/store/cause"
+	"github.com/tillbook/tillbook/store/lag"
 )
 
 // Subscription tells its holder that something of an owner has changed.
@@ -66,6 +67,7 @@ func ownerOf(code string) string {
 type feed struct {
 	l        *Ledger
 	watchers atomic.Int64  // how many subscriptions there are
+	lag      lag.Meter     // of what other ledgers commit
 	arrived  chan struct{} // a first subscription came
 
 	mu      sync.Mutex
@@ -170,6 +172,7 @@ func (f *feed) run(ctx context.Context) {
 	for {
 		if f.watchers.Load() == 0 {
 			follow = nil
+			f.lag.Rest()
 			select {
 			case <-ctx.Done():
 				return
@@ -191,10 +194,13 @@ func (f *feed) run(ctx context.Context) {
 
 // follow lets a follower read once. Its connection may fall silent.
 func (f *feed) follow(ctx context.Context, reader *follower) {
-	began, name := reader.started(), f.l.replica.Load()
+	began, name, now := reader.started(), f.l.replica.Load(), lag.Now()
 	bounded, cancel := context.WithTimeout(ctx, f.l.cfg.attemptTimeout())
 	defer cancel()
-	if err := reader.poll(bounded, *name, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
+	switch err := reader.poll(bounded, *name, f.wake, f.wakeAll); {
+	case err == nil:
+		f.lag.Read(now)
+	case ctx.Err() == nil:
 		f.l.cfg.Logger.WarnContext(ctx, "following the events failed; trying again", "error", err)
 	}
 	if !began && reader.started() {

@@ -198,6 +198,9 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	return writers
 }
 
+// Writers is the committers' own pool, to be measured and for nothing else.
+func (l *Ledger) Writers() *pgxpool.Pool { return l.writers }
+
 // rename gives the ledger a new name among the replicas.
 func (l *Ledger) rename() {
 	name := uuid.New()
