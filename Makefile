@@ -140,7 +140,7 @@ install-postgres:
 
 # What checks the alert rules and tells people of alerts. Debian would start both as
 # services, unless a policy says not to while they are installed.
-PROMETHEUS_OK = command -v promtool amtool prometheus-alertmanager >/dev/null && [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
+PROMETHEUS_OK = [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
 PROMETHEUS_HINT = The alerts' tests need these packages of Debian: prometheus prometheus-alertmanager
 
 .PHONY: prometheus
