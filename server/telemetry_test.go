@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/server/otlptest"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -46,7 +47,7 @@ func TestTracesAreOffUnlessTheyHaveSomewhereToGo(t *testing.T) {
 }
 
 func TestAFailedCallNamesItsTraceAndItsRequestInTheLog(t *testing.T) {
-	startCollector(t)
+	otlptest.Start(t)
 	h := start(t)
 	call := curlClient(h.url(""))
 	f := call(t, getWalletProcedure, "", &walletv1.GetWalletRequest{}, &walletv1.GetWalletResponse{})

@@ -16,6 +16,7 @@ import (
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/otlptest"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -65,7 +66,7 @@ func TestAPaymentIsOneTraceFromItsClientToEachStatement(t *testing.T) {
 	}
 	for name, pay := range doors {
 		t.Run(name, func(t *testing.T) {
-			c := startCollector(t)
+			c := otlptest.Start(t)
 			r := startReplica(t, storetest.URL(storetest.New(t)), trustLoopback)
 			s := newStory(t, &http.Client{}, "http://"+r.Addr())
 			ann, bob := s.register("+6281234567804", "ann"), s.register("+6281234567805", "bob")
@@ -77,26 +78,26 @@ func TestAPaymentIsOneTraceFromItsClientToEachStatement(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			call := c.one(t, "tillbook.wallet.v1.WalletService/Transfer", clientTrace)
+			call := c.One(t, "tillbook.wallet.v1.WalletService/Transfer", clientTrace)
 			if parent := string(call.GetParentSpanId()); parent != "\xb7\xadkqi 31" {
 				t.Errorf("the call is a child of %x", parent)
 			}
-			if text(call.GetAttributes(), "tillbook.request_id") == "" {
+			if call.Text("tillbook.request_id") == "" {
 				t.Error("the call's span doesn't say under which id the log knows it")
 			}
-			commit := c.one(t, "ledger.commit", clientTrace)
-			batch := c.one(t, "ledger.batch", clientTrace)
-			if !commit.isIn(call) || !batch.isIn(commit) {
+			commit := c.One(t, "ledger.commit", clientTrace)
+			batch := c.One(t, "ledger.batch", clientTrace)
+			if !commit.IsIn(call) || !batch.IsIn(commit) {
 				t.Errorf("the batch isn't in the commit, or that not in the call:\n%v\n%v\n%v", call, commit, batch)
 			}
-			sql := strings.Join(c.statements(batch), "\n")
+			sql := strings.Join(c.Statements(batch), "\n")
 			for _, want := range []string{"BEGIN", "FOR NO KEY UPDATE", "INSERT INTO transactions", "INSERT INTO events", "COMMIT"} {
 				if !strings.Contains(sql, want) {
 					t.Errorf("the batch lacks %s; it has\n%s", want, sql)
 				}
 			}
 			for _, secret := range []string{"81234567804", "correct horse", ann.token, "baggage-of-mine"} {
-				if strings.Contains(c.raw.String(), secret) {
+				if strings.Contains(c.Raw(), secret) {
 					t.Errorf("a span has %q", secret)
 				}
 			}
@@ -108,7 +109,7 @@ func TestAPaymentIsOneTraceFromItsClientToEachStatement(t *testing.T) {
 // under which the call is found.
 func TestAStrangersTraceIsLinkedAndDecidesNothing(t *testing.T) {
 	const procedure = "tillbook.wallet.v1.WalletService/GetWallet"
-	c := startCollector(t)
+	c := otlptest.Start(t)
 	url := storetest.URL(storetest.New(t))
 	r := startReplica(t, url)
 	s := newStory(t, &http.Client{}, "http://"+r.Addr())
@@ -123,22 +124,22 @@ func TestAStrangersTraceIsLinkedAndDecidesNothing(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	calls := c.find(func(s span) bool { return s.GetName() == procedure })
-	if len(calls) != 1 || calls[0].trace() == clientTrace || len(calls[0].GetParentSpanId()) != 0 {
+	calls := c.Find(func(s otlptest.Span) bool { return s.GetName() == procedure })
+	if len(calls) != 1 || calls[0].Trace() == clientTrace || len(calls[0].GetParentSpanId()) != 0 {
 		t.Fatalf("the call's spans: %v", calls)
 	}
 	if links := calls[0].GetLinks(); len(links) != 1 || string(links[0].GetSpanId()) != "\xb7\xadkqi 31" {
 		t.Errorf("its links: %v", links)
 	}
 	for _, theirs := range []string{"baggage-of-mine", "tracestate-of-mine"} {
-		if strings.Contains(c.raw.String(), theirs) {
+		if strings.Contains(c.Raw(), theirs) {
 			t.Errorf("a span has %s", theirs)
 		}
 	}
 
 	// Where nothing is sampled but what is asked for, strangers can't ask.
 	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
-	before := len(c.find(func(span) bool { return true }))
+	before := len(c.Find(func(otlptest.Span) bool { return true }))
 	for _, trust := range []bool{false, true} {
 		r := startReplica(t, url, func(cfg *Config) {
 			if trust {
@@ -152,7 +153,7 @@ func TestAStrangersTraceIsLinkedAndDecidesNothing(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
-		if sampled := len(c.find(func(span) bool { return true })) > before; sampled != trust {
+		if sampled := len(c.Find(func(otlptest.Span) bool { return true })) > before; sampled != trust {
 			t.Errorf("trusted: %v; sampled: %v", trust, sampled)
 		}
 	}
@@ -160,7 +161,7 @@ func TestAStrangersTraceIsLinkedAndDecidesNothing(t *testing.T) {
 
 // TestAWatchOnAnotherReplicaIsInThePaymentsTrace: what wakes it is read from the rows.
 func TestAWatchOnAnotherReplicaIsInThePaymentsTrace(t *testing.T) {
-	c := startCollector(t)
+	c := otlptest.Start(t)
 	db := storetest.New(t)
 	r, far := startReplica(t, storetest.URL(db), trustLoopback), startReplica(t, storetest.URL(db), trustLoopback)
 	s := newStory(t, &http.Client{}, "http://"+r.Addr())
@@ -186,15 +187,15 @@ func TestAWatchOnAnotherReplicaIsInThePaymentsTrace(t *testing.T) {
 		}
 	}
 
-	batch, push := c.one(t, "ledger.batch", clientTrace), c.one(t, "wallet.push", clientTrace)
-	if !push.isIn(batch) || push.replica == batch.replica {
+	batch, push := c.One(t, "ledger.batch", clientTrace), c.One(t, "wallet.push", clientTrace)
+	if !push.IsIn(batch) || push.Replica == batch.Replica {
 		t.Errorf("the push is not in the batch, or not of the other replica:\n%v\n%v", batch, push)
 	}
-	if len(c.statements(push)) == 0 {
+	if len(c.Statements(push)) == 0 {
 		t.Error("the push has no statements")
 	}
-	streams := c.find(func(s span) bool { return strings.HasSuffix(s.GetName(), "/WatchWallet") })
-	if len(streams) != 1 || !push.linksTo(streams[0]) {
+	streams := c.Find(func(s otlptest.Span) bool { return strings.HasSuffix(s.GetName(), "/WatchWallet") })
+	if len(streams) != 1 || !push.LinksTo(streams[0]) {
 		t.Errorf("the push isn't linked to its stream: %v", push.GetLinks())
 	}
 }
@@ -202,7 +203,7 @@ func TestAWatchOnAnotherReplicaIsInThePaymentsTrace(t *testing.T) {
 // TestAJobIsInTheTraceOfWhatCausedIt: a hold that expires, whichever replica sees to
 // it.
 func TestAJobIsInTheTraceOfWhatCausedIt(t *testing.T) {
-	c := startCollector(t)
+	c := otlptest.Start(t)
 	db := storetest.New(t)
 	r := startReplica(t, storetest.URL(db), trustLoopback)
 	_, key, err := storetest.Open(t, store.Config{URL: storetest.URL(db), Role: store.NoRole}).CreateOperator(t.Context(), "olga")
@@ -230,12 +231,14 @@ func TestAJobIsInTheTraceOfWhatCausedIt(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	job := c.one(t, "ledger.expire_holds", clientTrace)
-	made := c.find(func(s span) bool { return s.GetName() == "ledger.batch" && s.trace() == clientTrace && job.isIn(s) })
+	job := c.One(t, "ledger.expire_holds", clientTrace)
+	made := c.Find(func(s otlptest.Span) bool {
+		return s.GetName() == "ledger.batch" && s.Trace() == clientTrace && job.IsIn(s)
+	})
 	if len(made) != 1 {
 		t.Errorf("the job isn't in the batch that made the hold: %v", job)
 	}
-	if sql := strings.Join(c.statements(job), "\n"); !strings.Contains(sql, "UPDATE holds") || !strings.Contains(sql, "COMMIT") {
+	if sql := strings.Join(c.Statements(job), "\n"); !strings.Contains(sql, "UPDATE holds") || !strings.Contains(sql, "COMMIT") {
 		t.Errorf("the job's statements: %s", sql)
 	}
 }

@@ -1,4 +1,6 @@
-package server
+// Package otlptest receives traces by OTLP over HTTP, as whoever runs Tillbook would,
+// and lets tests look at their shape.
+package otlptest
 
 import (
 	"compress/gzip"
@@ -17,22 +19,23 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector receives spans by OTLP over HTTP.
-type collector struct {
+// Collector receives spans by OTLP over HTTP.
+type Collector struct {
 	mu    sync.Mutex
-	spans []span
+	spans []Span
 	raw   strings.Builder
 }
 
-// span is one with the replica that sent it.
-type span struct {
+// Span is one with the replica that sent it.
+type Span struct {
 	*tracev1.Span
-	replica string
+	Replica string
 }
 
-func startCollector(t *testing.T) *collector {
+// Start starts a collector and has every server that the test makes from now on send to it.
+func Start(t *testing.T) *Collector {
 	t.Helper()
-	c := &collector{}
+	c := &Collector{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := c.take(r); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -43,7 +46,7 @@ func startCollector(t *testing.T) *collector {
 	return c
 }
 
-func (c *collector) take(r *http.Request) error {
+func (c *Collector) take(r *http.Request) error {
 	body := io.Reader(r.Body)
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		z, err := gzip.NewReader(r.Body)
@@ -67,18 +70,25 @@ func (c *collector) take(r *http.Request) error {
 		replica := text(resource.GetResource().GetAttributes(), "service.instance.id")
 		for _, scope := range resource.GetScopeSpans() {
 			for _, s := range scope.GetSpans() {
-				c.spans = append(c.spans, span{s, replica})
+				c.spans = append(c.spans, Span{s, replica})
 			}
 		}
 	}
 	return nil
 }
 
-// find returns the spans for which ok holds.
-func (c *collector) find(ok func(span) bool) []span {
+// Raw is everything that came.
+func (c *Collector) Raw() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var found []span
+	return c.raw.String()
+}
+
+// Find returns the spans for which ok holds.
+func (c *Collector) Find(ok func(Span) bool) []Span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []Span
 	for _, s := range c.spans {
 		if ok(s) {
 			found = append(found, s)
@@ -87,48 +97,52 @@ func (c *collector) find(ok func(span) bool) []span {
 	return found
 }
 
-// one returns the only span of a name in a trace.
-func (c *collector) one(t *testing.T, name, trace string) span {
+// One returns the only span of a name in a trace.
+func (c *Collector) One(t *testing.T, name, trace string) Span {
 	t.Helper()
-	found := c.find(func(s span) bool { return s.GetName() == name && s.trace() == trace })
+	found := c.Find(func(s Span) bool { return s.GetName() == name && s.Trace() == trace })
 	if len(found) != 1 {
 		t.Fatalf("%d spans of %s in trace %s", len(found), name, trace)
 	}
 	return found[0]
 }
 
-// statements returns what SQL ran below a span, in the order in which it began.
-func (c *collector) statements(below span) []string {
+// Statements returns what SQL ran below a span, in the order in which it began.
+func (c *Collector) Statements(below Span) []string {
 	inside := map[string]bool{string(below.GetSpanId()): true}
 	var sql []string
-	all := c.find(func(s span) bool { return s.trace() == below.trace() })
-	slices.SortStableFunc(all, func(a, b span) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) })
+	all := c.Find(func(s Span) bool { return s.Trace() == below.Trace() })
+	slices.SortStableFunc(all, func(a, b Span) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) })
 	for range all { // children may begin in the nanosecond of their parents
 		for _, s := range all {
 			inside[string(s.GetSpanId())] = inside[string(s.GetSpanId())] || inside[string(s.GetParentSpanId())]
 		}
 	}
 	for _, s := range all {
-		if query := text(s.GetAttributes(), "db.query.text"); query != "" && inside[string(s.GetSpanId())] {
+		if query := s.Text("db.query.text"); query != "" && inside[string(s.GetSpanId())] {
 			sql = append(sql, query)
 		}
 	}
 	return sql
 }
 
-func (s span) trace() string { return hex.EncodeToString(s.GetTraceId()) }
+// Trace is the id of the trace, in hexadecimal.
+func (s Span) Trace() string { return hex.EncodeToString(s.GetTraceId()) }
 
-// isIn says whether a span is a child of another.
-func (s span) isIn(parent span) bool {
-	return s.trace() == parent.trace() && string(s.GetParentSpanId()) == string(parent.GetSpanId())
+// IsIn says whether a span is a child of another.
+func (s Span) IsIn(parent Span) bool {
+	return s.Trace() == parent.Trace() && string(s.GetParentSpanId()) == string(parent.GetSpanId())
 }
 
-// linksTo says whether a span is linked to another.
-func (s span) linksTo(other span) bool {
+// LinksTo says whether a span is linked to another.
+func (s Span) LinksTo(other Span) bool {
 	return slices.ContainsFunc(s.GetLinks(), func(l *tracev1.Span_Link) bool {
 		return string(l.GetTraceId()) == string(other.GetTraceId()) && string(l.GetSpanId()) == string(other.GetSpanId())
 	})
 }
+
+// Text is an attribute that is a text; empty if there is none.
+func (s Span) Text(key string) string { return text(s.GetAttributes(), key) }
 
 func text(attributes []*commonv1.KeyValue, key string) string {
 	for _, a := range attributes {
