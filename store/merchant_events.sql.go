@@ -84,7 +84,7 @@ func (q *Queries) ListEventsOfMerchant(ctx context.Context, arg ListEventsOfMerc
 }
 
 const listToldMerchants = `-- name: ListToldMerchants :many
-SELECT e.subject, coalesce(max(e.trace), '')::text AS trace
+SELECT e.subject, coalesce(array_agg(e.trace ORDER BY e.xid DESC, e.id DESC) FILTER (WHERE e.trace IS NOT NULL), '{}')::text[] AS traces
   FROM events AS e
  WHERE e.xid >= $1::bigint AND e.xid < $2::bigint
    AND e.subject >= 'merchant/' AND e.subject < 'merchant0'
@@ -98,11 +98,11 @@ type ListToldMerchantsParams struct {
 
 type ListToldMerchantsRow struct {
 	Subject string
-	Trace   string
+	Traces  []string
 }
 
 // ListToldMerchants lists whom something was told in transactions from one on and
-// before another, with a trace that caused some of it.
+// before another, with the traces that caused it, newest first.
 func (q *Queries) ListToldMerchants(ctx context.Context, arg ListToldMerchantsParams) ([]ListToldMerchantsRow, error) {
 	rows, err := q.db.Query(ctx, listToldMerchants, arg.FirstXid, arg.Horizon)
 	if err != nil {
@@ -112,7 +112,7 @@ func (q *Queries) ListToldMerchants(ctx context.Context, arg ListToldMerchantsPa
 	var items []ListToldMerchantsRow
 	for rows.Next() {
 		var i ListToldMerchantsRow
-		if err := rows.Scan(&i.Subject, &i.Trace); err != nil {
+		if err := rows.Scan(&i.Subject, &i.Traces); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -118,9 +118,9 @@ func (s *Settler) settleTold(ctx context.Context, horizon int64) (map[uuid.UUID]
 	if err != nil {
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
-	told, traces := slices.Clone(s.again), make([]string, len(subjects))
-	for i, r := range subjects {
-		traces[i] = r.Trace
+	told, traces := slices.Clone(s.again), []string(nil)
+	for _, r := range subjects {
+		traces = append(traces, r.Traces...)
 		if merchant, ok := money.MerchantOf(r.Subject + "/"); ok {
 			told = append(told, merchant)
 		}

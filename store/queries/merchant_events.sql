@@ -3,9 +3,9 @@
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon;
 
 -- ListToldMerchants lists whom something was told in transactions from one on and
--- before another, with a trace that caused some of it.
+-- before another, with the traces that caused it, newest first.
 -- name: ListToldMerchants :many
-SELECT e.subject, coalesce(max(e.trace), '')::text AS trace
+SELECT e.subject, coalesce(array_agg(e.trace ORDER BY e.xid DESC, e.id DESC) FILTER (WHERE e.trace IS NOT NULL), '{}')::text[] AS traces
   FROM events AS e
  WHERE e.xid >= sqlc.arg(first_xid)::bigint AND e.xid < sqlc.arg(horizon)::bigint
    AND e.subject >= 'merchant/' AND e.subject < 'merchant0'
