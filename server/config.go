@@ -28,8 +28,8 @@ type Config struct {
 	// owner of the database, or, with SkipMigrate, of any role that may take on
 	// the role tillbook_app. Required.
 	DatabaseURL string
-	// MaxConns bounds the connections to the database. Default 20. The ledger has
-	// one more of its own.
+	// MaxConns bounds the connections to the database. Default 20. The ledger and
+	// what measures the deployment have some of their own.
 	MaxConns int32
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool

@@ -95,7 +95,9 @@ func TestASaleIsOneTraceUpToItsSettlement(t *testing.T) {
 	if sql := strings.Join(c.Statements(settled), "\n"); !strings.Contains(sql, "INSERT INTO transactions") || !strings.Contains(sql, "INSERT INTO settlements") {
 		t.Errorf("the settlement's statements: %s", sql)
 	}
-	created := c.Find(func(s otlptest.Span) bool { return s.Trace() == otherTrace && strings.HasSuffix(s.GetName(), "/CreateCheckout") })
+	created := c.Find(func(s otlptest.Span) bool {
+		return s.Trace() == otherTrace && strings.HasSuffix(s.GetName(), "/CreateCheckout")
+	})
 	expired := c.One(t, "checkout.expire", otherTrace)
 	if len(created) != 1 || !expired.IsIn(created[0]) {
 		t.Errorf("the expiry isn't in the sale's call: %v", expired)
