@@ -48,7 +48,7 @@ build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres pgbackrest test-typescript test-web ## Run every test
+test: postgres pgbackrest prometheus test-typescript test-web ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: test-typescript
@@ -62,6 +62,10 @@ test-web: postgres web chromium ## Run the page's tests alone, in a headless Chr
 .PHONY: test-restore
 test-restore: postgres pgbackrest ## Follow the runbook of backups, examples/cluster/BACKUP.md, to the letter
 	@go test -count=1 -timeout 5m -v -run TestTheRunbook ./server/cmd/tillbook
+
+.PHONY: test-alerts
+test-alerts: prometheus ## Check the alerts, their notifier and the dashboards alone
+	@go test ./examples/cluster/prometheus ./examples/cluster/alertmanager
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -152,6 +156,30 @@ install-pgbackrest:
 	echo "pgBackRest isn't installed here: installing it with apt-get."; \
 	$$root apt-get -qq update; \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends pgbackrest >/dev/null
+
+# What checks the alert rules and tells people of alerts. Debian would start both as
+# services, unless a policy says not to while they are installed.
+PROMETHEUS_OK = [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
+PROMETHEUS_HINT = The alerts' tests need these packages of Debian: prometheus prometheus-alertmanager
+
+.PHONY: prometheus
+prometheus:
+	@{ $(PROMETHEUS_OK); } || $(MAKE) --no-print-directory install-prometheus
+
+.PHONY: install-prometheus
+install-prometheus:
+	@command -v apt-get >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
+	echo "Prometheus and its Alertmanager aren't installed here: installing them with apt-get."; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
+		trap "$$root rm -f $$policy" EXIT; \
+	fi; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
+	{ $(PROMETHEUS_OK); } || { echo "$(PROMETHEUS_HINT)"; exit 1; }
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null

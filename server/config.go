@@ -28,8 +28,8 @@ type Config struct {
 	// owner of the database, or, with SkipMigrate, of any role that may take on
 	// the role tillbook_app. Required.
 	DatabaseURL string
-	// MaxConns bounds the connections to the database. Default 20. The ledger has
-	// one more of its own.
+	// MaxConns bounds the connections to the database. Default 20. The ledger and
+	// what measures the deployment have some of their own.
 	MaxConns int32
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool
@@ -67,6 +67,10 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
 	// believed. Default: none.
 	TrustedProxies []netip.Prefix
+	// TrustedTracers are the clients whose traces are continued and sampled as they
+	// say; others' are linked. With proxies in between, it is the client that
+	// X-Forwarded-For names that counts. Default: none.
+	TrustedTracers []netip.Prefix
 	// AllowedOrigins are the web origins, such as "https://shop.example", whose
 	// pages may call the server; "*" allows all. Default: none.
 	AllowedOrigins []string
@@ -115,6 +119,7 @@ func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = slog.New(contextual(c.Logger.Handler()))
 }
 
 func setDefault[T comparable](v *T, def T) {

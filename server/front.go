@@ -31,7 +31,7 @@ type front struct {
 
 // mount puts f behind both doors.
 func (s *Server) mount(f front) error {
-	seen, err := f.telemetry.observer(s.cfg.Logger)
+	seen, err := f.telemetry.observer(&s.cfg)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, err := tel.observer(h.server.cfg.Logger)
+	seen, err := tel.observer(&h.server.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 // Server is one replica. New makes it, Run serves until its context ends, and
@@ -27,6 +30,8 @@ type Server struct {
 	unready, draining context.Context
 	leave, drain      context.CancelFunc
 	sleep             func(time.Duration)
+
+	tracer trace.Tracer // of what no call waits for; nil if traces are off
 
 	// owned is what Close closes, last opened first.
 	owned []func() error
@@ -109,7 +114,7 @@ func (s *Server) own(f func() error) { s.owned = append(s.owned, f) }
 // background runs f beside everything else. Its context ends, and it is waited
 // for, when the server closes.
 func (s *Server) background(f func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(cause.WithTracer(context.Background(), s.tracer))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -150,7 +155,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	s.cfg.Logger.Info("serving", "listen", s.Addr(), "grpc_listen", s.GRPCAddr(), "sandbox", s.cfg.Sandbox)
+	s.cfg.Logger.InfoContext(ctx, "serving", "listen", s.Addr(), "grpc_listen", s.GRPCAddr(), "sandbox", s.cfg.Sandbox)
 
 	var err error
 	select {
@@ -175,7 +180,7 @@ func (s *Server) stop(orderly bool) {
 	var doors sync.WaitGroup
 	doors.Go(func() {
 		if s.http.Shutdown(ctx) != nil {
-			s.cfg.Logger.Warn("calls were cut off", "listen", s.Addr())
+			s.cfg.Logger.WarnContext(ctx, "calls were cut off", "listen", s.Addr())
 			_ = s.http.Close()
 		}
 	})
@@ -194,7 +199,7 @@ func (s *Server) stopGRPC(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.cfg.Logger.Warn("calls were cut off", "grpc_listen", s.GRPCAddr())
+		s.cfg.Logger.WarnContext(ctx, "calls were cut off", "grpc_listen", s.GRPCAddr())
 		s.grpc.Stop()
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/otlptest"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -36,13 +37,17 @@ type replica struct {
 	stop func() error
 }
 
-func startReplica(t *testing.T, url string) *replica {
+func startReplica(t *testing.T, url string, change ...func(*Config)) *replica {
 	t.Helper()
 	log := &lockedBuffer{}
-	s, err := New(t.Context(), Config{
+	cfg := Config{
 		Listen: "127.0.0.1:0", GRPCListen: "127.0.0.1:0", DatabaseURL: url, Sandbox: true, SkipMigrate: true,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +255,7 @@ func TestAStoppedServerLeavesNothingBehind(t *testing.T) {
 	}
 	url := storetest.NewDatabase(t)
 	before := len(left())
-	startCollector(t)
+	otlptest.Start(t)
 	r := startReplica(t, url)
 	s := newStory(t, h2cClient(t), "http://"+r.GRPCAddr(), connecthttp.WithGRPC())
 	ann := s.register("+6281234567806", "ann")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	sealservice "github.com/tillbook/tillbook/server/seal"
 	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/user"
+	"github.com/tillbook/tillbook/server/vitals"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
@@ -41,6 +43,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 		return front{}, err
 	}
 	s.own(t.close)
+	s.tracer = t.tracer()
 	db, books, err := s.openBooks(ctx, t)
 	if err != nil {
 		return front{}, err
@@ -56,7 +59,9 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err != nil {
 		return front{}, err
 	}
-	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
+	monitor := vitals.New(vitals.Config{Pool: db.Pool, Logger: s.cfg.Logger})
+	s.background(monitor.Run)
+	if err := n.watchAll(t.meter, books, monitor); err != nil {
 		return front{}, err
 	}
 	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
@@ -70,7 +75,7 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 			return nil, nil, err
 		}
 		if from != to {
-			s.cfg.Logger.Info("migrated the database", "from", from, "to", to)
+			s.cfg.Logger.InfoContext(ctx, "migrated the database", "from", from, "to", to)
 		}
 	}
 	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
@@ -78,7 +83,7 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 		return nil, nil, err
 	}
 	s.own(func() error { db.Close(); return nil })
-	if err := watchPool(t.metrics, db.Pool); err != nil {
+	if err := watchPool(t.metrics, db.Pool, "main"); err != nil {
 		return nil, nil, err
 	}
 	cfg := s.cfg.Ledger
@@ -88,13 +93,8 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 	}
 	books := ledger.New(db.Pool, cfg)
 	s.own(func() error { books.Close(); return nil })
-	if err := watch(t.meter, ledgerInstruments, books.Stats); err != nil {
-		return nil, nil, err
-	}
-	if err := watchRetries(t.meter, books.Stats); err != nil {
-		return nil, nil, err
-	}
-	return db, books, nil
+	err = watchIf(t.meter, ledgerInstruments, ledgerFamilies, func() (ledger.Stats, bool) { return books.Stats(), true })
+	return db, books, errors.Join(err, watchPool(t.metrics, books.Writers(), "ledger"))
 }
 
 // startSealing opens the log's keys and seals what commits from now on, and what
@@ -150,7 +150,7 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, keys *sealserv
 	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
+			s.cfg.Logger.WarnContext(ctx, "the wallet begins with a cold cache", "error", err)
 		}
 	})
 	s.openShops(n, db, books, limiter)

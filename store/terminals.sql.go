@@ -95,10 +95,11 @@ func (q *Queries) FindTerminalKey(ctx context.Context, id uuid.UUID) (FindTermin
 const followTerminals = `-- name: FollowTerminals :many
 SELECT h.horizon, coalesce(e.xid, 0)::bigint AS xid, coalesce(e.number, 0)::bigint AS number,
        coalesce(e.subject, '')::text AS subject, coalesce(e.type, '')::text AS type,
-       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time
+       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time,
+       coalesce(e.trace, '')::text AS trace
   FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) AS h
   LEFT JOIN LATERAL (
-       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time,
+       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time, v.trace,
               row_number() OVER (PARTITION BY v.subject, v.xid ORDER BY v.id) AS number
          FROM events AS v
         WHERE v.xid >= $1 AND v.xid < h.horizon
@@ -120,6 +121,7 @@ type FollowTerminalsRow struct {
 	Type       string
 	Payload    []byte
 	CreateTime time.Time
+	Trace      string
 }
 
 // FollowTerminals lists what happened to all terminals since a transaction, and how
@@ -141,6 +143,7 @@ func (q *Queries) FollowTerminals(ctx context.Context, arg FollowTerminalsParams
 			&i.Type,
 			&i.Payload,
 			&i.CreateTime,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -323,8 +326,8 @@ func (q *Queries) ListConfigurations(ctx context.Context, ids []uuid.UUID) ([]Li
 }
 
 const listTerminalEvents = `-- name: ListTerminalEvents :many
-SELECT e.xid, e.number, e.type, e.payload, e.create_time
-  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time,
+SELECT e.xid, e.number, e.type, e.payload, e.create_time, e.trace
+  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time, coalesce(v.trace, '')::text AS trace,
                row_number() OVER (PARTITION BY v.xid ORDER BY v.id) AS number
           FROM events AS v
          WHERE v.subject = $1 AND v.subject <> '' AND v.xid >= $2 AND v.xid < $3) AS e
@@ -347,6 +350,7 @@ type ListTerminalEventsRow struct {
 	Type       string
 	Payload    []byte
 	CreateTime time.Time
+	Trace      string
 }
 
 // ListTerminalEvents lists what happened to one terminal after a sequence and before
@@ -372,6 +376,7 @@ func (q *Queries) ListTerminalEvents(ctx context.Context, arg ListTerminalEvents
 			&i.Type,
 			&i.Payload,
 			&i.CreateTime,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}

@@ -37,6 +37,7 @@ type Service struct {
 	stats struct {
 		codesCompared, codesRefused, signaturesChecked atomic.Int64
 	}
+	codesVerified tally
 	// alarmed is when operators were last told of too many codes.
 	alarmed atomic.Int64
 
@@ -129,6 +130,12 @@ type Stats struct {
 	MessagesSent, MessagesFailed int64
 	// MessagesWaiting is how many messages wait to be sent now.
 	MessagesWaiting int64
+	// MessagesAge is for how long the oldest of those waits.
+	MessagesAge time.Duration
+	// CodesSent and CodesVerified count codes by the dial code of their number.
+	CodesSent, CodesVerified map[string]int64
+	// RevocationLag is how far the replica is behind others' revocations of sessions.
+	RevocationLag time.Duration
 }
 
 // Stats returns the counts up to now.
@@ -143,6 +150,10 @@ func (s *Service) Stats() Stats {
 		MessagesSent:      s.outbox.sent.Load(),
 		MessagesFailed:    s.outbox.failed.Load(),
 		MessagesWaiting:   int64(len(s.outbox.places)),
+		MessagesAge:       s.outbox.waiting.longest(),
+		CodesSent:         s.outbox.codes.snapshot(),
+		CodesVerified:     s.codesVerified.snapshot(),
+		RevocationLag:     time.Since(processStart) - time.Duration(s.revoked.polled.Load()),
 	}
 }
 

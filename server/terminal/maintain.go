@@ -32,10 +32,10 @@ func (s *Service) maintain(ctx context.Context) {
 		}
 		roundCtx, cancel := context.WithTimeout(ctx, roundTimeout)
 		if err := s.recheck(roundCtx); err != nil && ctx.Err() == nil {
-			s.log.Warn("sessions can't be compared with the database", "error", err)
+			s.log.WarnContext(ctx, "sessions can't be compared with the database", "error", err)
 		}
 		if err := s.sweep(roundCtx); err != nil && ctx.Err() == nil {
-			s.log.Warn("old assertions can't be deleted", "error", err)
+			s.log.WarnContext(ctx, "old assertions can't be deleted", "error", err)
 		}
 		cancel()
 	}

@@ -82,13 +82,13 @@ func (m *marks) write(ctx context.Context) {
 	defer cancel()
 	if len(sent) > 0 {
 		if err := m.desk.MarkDispatched(ctx, sent); err != nil {
-			m.log.Warn("that checkouts were sent can't be noted; trying again", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were sent can't be noted; trying again", "error", err)
 			m.keep(&m.sent, sent)
 		}
 	}
 	if len(taken) > 0 {
 		if err := m.desk.MarkAcknowledged(ctx, taken); err != nil {
-			m.log.Warn("that checkouts were taken can't be noted; trying again", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were taken can't be noted; trying again", "error", err)
 			m.keep(&m.taken, taken)
 		}
 	}

@@ -88,7 +88,7 @@ func (p *presence) run(ctx context.Context) {
 		}
 		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		if err := p.write(writeCtx); err != nil {
-			p.log.Warn("what terminals say can't be written", "error", err)
+			p.log.WarnContext(ctx, "what terminals say can't be written", "error", err)
 		}
 		cancel()
 	}

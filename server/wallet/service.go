@@ -151,7 +151,7 @@ func (s *Service) WatchWallet(ctx context.Context, req *walletv1.WatchWalletRequ
 	if err := w.begin(ctx, req.GetResumeToken()); err != nil {
 		return err
 	}
-	return w.follow(ctx, sub.C())
+	return w.follow(ctx, sub)
 }
 
 // RefundTransaction gives back a payment that the caller received.

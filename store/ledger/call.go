@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // call is one or several commands on their way through the committer. Several are
@@ -17,10 +18,11 @@ type call struct {
 	behind   []call  // further calls that come to the committer with this one
 	ctx      context.Context
 	state    atomic.Int32
-	done     chan struct{} // buffered: finishing never waits for the caller
-	deadline time.Time     // when the committer gives up
-	lacks    AccountID     // the account that it is parked for
-	err      error         // why nothing was executed
+	done     chan struct{}       // buffered: finishing never waits for the caller
+	deadline time.Time           // when the committer gives up
+	lacks    AccountID           // the account that it is parked for
+	err      error               // why nothing was executed
+	rode     []trace.SpanContext // the batches' spans, if the call is traced
 }
 
 // item is one command of a call.
@@ -116,7 +118,9 @@ func (c *call) maybeExecuted() bool {
 // ctx says; that takes milliseconds, or a few times Config.Patience when the
 // database is in trouble.
 func (l *Ledger) Commit(ctx context.Context, command Command) (Result, error) {
+	ctx, span := l.startCommit(ctx, 1)
 	c := newCall(ctx, command)
+	defer func() { endCommit(span, c) }()
 	if err := l.enqueue(c); err != nil {
 		return Result{}, err
 	}

@@ -140,7 +140,7 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	l.others.Go(func() { l.feed.run(ctx) })
 	l.others.Go(func() {
 		if err := l.warm(ctx); err != nil && ctx.Err() == nil {
-			cfg.Logger.Warn("the ledger begins with a cold cache", "error", err)
+			cfg.Logger.WarnContext(ctx, "the ledger begins with a cold cache", "error", err)
 		}
 	})
 	l.others.Go(func() { l.expire(ctx) })
@@ -197,6 +197,9 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	}
 	return writers
 }
+
+// Writers is the committers' own pool, to be measured and for nothing else.
+func (l *Ledger) Writers() *pgxpool.Pool { return l.writers }
 
 // rename gives the ledger a new name among the replicas.
 func (l *Ledger) rename() {

@@ -89,7 +89,7 @@ func (s *Sealer) Run(ctx context.Context) {
 		case err != nil:
 			failures++
 			s.fails.Add(1)
-			s.cfg.Logger.Warn("sealing failed; trying again", "error", err)
+			s.cfg.Logger.WarnContext(ctx, "sealing failed; trying again", "error", err)
 			pause += min(time.Duration(failures)*s.cfg.Interval, 5*time.Second)
 		case more:
 			failures, pause = 0, 0

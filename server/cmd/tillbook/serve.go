@@ -29,6 +29,7 @@ type serveCmd struct {
 	SealName       string         `name:"seal-name" default:"tillbook.local/books" help:"Name of the log in which the books are sealed, such as books.example.com. It is taken when the log begins, and stays."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	TrustedTracers []netip.Prefix `name:"trusted-tracers" placeholder:"NETWORK" help:"Networks of the clients whose traces are continued, and sampled as they say, such as those of your own backends. Others' traces are linked."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
 	WebDir         string         `name:"web-dir" placeholder:"FOLDER" help:"Folder of a page's build to serve at /, such as examples/web/dist. Without it, there is no page."`
 
@@ -166,6 +167,7 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		SMSWebhookURL:   cmd.SMSWebhookURL,
 		SealName:        cmd.SealName,
 		TrustedProxies:  cmd.TrustedProxies,
+		TrustedTracers:  cmd.TrustedTracers,
 		AllowedOrigins:  cmd.AllowedOrigins,
 		WebDir:          cmd.WebDir,
 		MaxMessageBytes: cmd.MaxMessageBytes,
