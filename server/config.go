@@ -28,9 +28,15 @@ type Config struct {
 	// owner of the database, or, with SkipMigrate, of any role that may take on
 	// the role tillbook_app. Required.
 	DatabaseURL string
-	// MaxConns bounds the connections to the database. Default 20. The ledger has
-	// one more of its own.
+	// MaxConns bounds the connections for calls. Default 20. A replica takes a quarter
+	// of that more for history, 9 for jobs and events, and one for each of the ledger's
+	// committers, which after a fault may be up to 8 each for a moment.
 	MaxConns int32
+	// ReadURL leads to one standby, where statements, reports and further pages of
+	// lists are read of what can't have changed since. Default: the primary.
+	ReadURL string
+	// ReadMaxLag is how far behind the standby may be and still be read. Default 10 s.
+	ReadMaxLag time.Duration
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool
 	// Secret opens what is sealed in the database, such as the keys that sign

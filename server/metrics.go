@@ -99,8 +99,8 @@ func watchRetries(meter metric.Meter, stats func() ledger.Stats) error {
 	return err
 }
 
-// watchPool measures the pool of connections to the database.
-func watchPool(meters metric.MeterProvider, pool *pgxpool.Pool) error {
+// watchPool measures a pool of connections to the database.
+func watchPool(meters metric.MeterProvider, name string, pool *pgxpool.Pool) error {
 	return otelpgx.RecordStats(pool, otelpgx.WithStatsMeterProvider(meters),
-		otelpgx.WithStatsAttributes(attribute.String("db.client.connection.pool.name", "main")))
+		otelpgx.WithStatsAttributes(attribute.String("db.client.connection.pool.name", name)))
 }

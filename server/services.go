@@ -56,11 +56,11 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.events.Ping, record: db.calls.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
-func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *ledger.Ledger, error) {
+func (s *Server) openBooks(ctx context.Context, t *telemetry) (*pools, *ledger.Ledger, error) {
 	if !s.cfg.SkipMigrate {
 		from, to, err := store.Migrate(ctx, s.cfg.DatabaseURL)
 		if err != nil {
@@ -70,20 +70,19 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 			s.cfg.Logger.Info("migrated the database", "from", from, "to", to)
 		}
 	}
-	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
+	db, err := s.openPools(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
 	if err != nil {
 		return nil, nil, err
 	}
-	s.own(func() error { db.Close(); return nil })
-	if err := watchPool(t.metrics, db.Pool); err != nil {
+	if err := db.watch(t); err != nil {
 		return nil, nil, err
 	}
 	cfg := s.cfg.Ledger
-	cfg.Logger = s.cfg.Logger
+	cfg.Logger, cfg.Events, cfg.Jobs = s.cfg.Logger, db.events.Pool, db.jobs.Pool
 	if t.traces != nil {
 		cfg.TracerProvider = t.traces
 	}
-	books := ledger.New(db.Pool, cfg)
+	books := ledger.New(db.calls.Pool, cfg)
 	s.own(func() error { books.Close(); return nil })
 	if err := watch(t.meter, ledgerInstruments, books.Stats); err != nil {
 		return nil, nil, err
@@ -96,12 +95,12 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 
 // startSealing opens the log's key and seals what commits from now on, and what
 // was committed before.
-func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (sealservice.Key, error) {
-	key, err := sealservice.OpenKey(ctx, db, s.cfg.Secret, s.cfg.SealName)
+func (s *Server) startSealing(ctx context.Context, t *telemetry, db *pools) (sealservice.Key, error) {
+	key, err := sealservice.OpenKey(ctx, db.calls, s.cfg.Secret, s.cfg.SealName)
 	if err != nil {
 		return key, err
 	}
-	sealer := seal.New(db.Pool, seal.Config{Signer: key.Signer, Logger: s.cfg.Logger})
+	sealer := seal.New(db.events.Pool, seal.Config{Signer: key.Signer, Logger: s.cfg.Logger})
 	s.background(sealer.Run)
 	return key, watch(t.meter, sealInstruments, sealer.Stats)
 }
@@ -122,7 +121,8 @@ type nouns struct {
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
 }
 
-func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
+func (s *Server) openNouns(p *pools, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
+	db := p.calls
 	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
 	sms, err := s.gateway(db)
@@ -131,28 +131,28 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 	}
 	n := &nouns{}
 	n.auth, err = auth.New(auth.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
-		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
 	})
 	s.background(func(ctx context.Context) {
-		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
+		if err := n.wallet.Warm(p.jobs.Reading(ctx)); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
 		}
 	})
-	s.openShops(n, db, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
+	s.openShops(n, p, books, limiter)
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKey: key.Verifier})
 	n.seal = sealservice.New(log, key)
-	n.audit = auditservice.New(db)
+	n.audit = auditservice.New(db, p.past)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	// A verification may take longer than a stopping server waits.
@@ -164,17 +164,17 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 }
 
 // openShops opens what sells, from the terminals up.
-func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+func (s *Server) openShops(n *nouns, p *pools, books *ledger.Ledger, limiter *rate.Limiter) {
 	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Store: p.calls, Pools: p.terminals(), Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
 		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	n.merchant = merchant.New(merchant.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+		Store: p.calls, Events: p.events, Past: p.past, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
 	})
 	s.background(n.merchant.Run)
-	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: p.jobs, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also

@@ -17,6 +17,9 @@ import (
 type Deps struct {
 	// Store keeps the checkouts.
 	Store *store.Store
+	// Jobs expires them, so that this doesn't wait for connections behind calls.
+	// Default: Store.
+	Jobs *store.Store
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
@@ -34,6 +37,7 @@ type Deps struct {
 // Desk is where checkouts are made and paid. It is safe for concurrent use.
 type Desk struct {
 	store  *store.Store
+	jobs   *store.Store
 	ledger *ledger.Ledger
 	key    []byte
 	log    *slog.Logger
@@ -52,8 +56,11 @@ func New(deps Deps) *Desk {
 	if deps.CaptureLife <= 0 {
 		deps.CaptureLife = captureLife
 	}
+	if deps.Jobs == nil {
+		deps.Jobs = deps.Store
+	}
 	return &Desk{
-		store: deps.Store, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
+		store: deps.Store, jobs: deps.Jobs, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

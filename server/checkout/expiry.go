@@ -44,7 +44,7 @@ func (d *Desk) Run(ctx context.Context) {
 func (d *Desk) expire(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	err = d.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
+	err = d.jobs.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		due, err := q.LockDueCheckouts(ctx, maxDue)
 		if n = len(due); err != nil || n == 0 {
 			return err
