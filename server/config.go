@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillbook/tillbook/server/auth"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/web"
@@ -76,6 +77,16 @@ type Config struct {
 	// examples/web/dist, to serve at "/". Default: none.
 	WebDir string
 
+	// Room is how much is done at once before calls are turned away. Default: its own
+	// defaults.
+	Room rpc.Room
+	// Limits say how often one caller may do something. Default: DefaultLimits, and in
+	// a sandbox 1,000 times as much.
+	Limits *Limits
+	// MaxConnections is how many connections each door has open; further ones wait
+	// to be taken. Default: two fifths of the files that the process may open, and
+	// at most 50,000.
+	MaxConnections int
 	// MaxMessageBytes is the largest message that is read, also after it is
 	// decompressed. Default 1 MiB.
 	MaxMessageBytes int
@@ -114,6 +125,14 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Version, "dev")
 	setDefault(&c.SealName, "tillbook.local/books")
+	setDefault(&c.MaxConnections, defaultConnections())
+	if c.Limits == nil {
+		limits := DefaultLimits()
+		if c.Sandbox {
+			limits = limits.Times(sandboxRoom)
+		}
+		c.Limits = &limits
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

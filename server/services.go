@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
@@ -24,6 +25,7 @@ import (
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
 	"github.com/tillbook/tillbook/server/terminal"
@@ -56,7 +58,7 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.events.Ping, record: db.calls.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{history: db.history.Reading, payments: n.payments, telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.events.Ping, record: db.calls.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
@@ -119,17 +121,20 @@ type nouns struct {
 	sandbox  *sandbox.Service // nil unless in sandbox mode
 
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
+	payments  func(rpc.Principal) error
 }
 
 func (s *Server) openNouns(p *pools, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
 	db := p.calls
 	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	tally := rate.NewTally(limiter, p.jobs, s.cfg.Logger)
+	s.background(tally.Run)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err
 	}
-	n := &nouns{}
+	n := &nouns{payments: s.cfg.Limits.payments(tally)}
 	n.auth, err = auth.New(auth.Deps{
 		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
@@ -139,6 +144,7 @@ func (s *Server) openNouns(p *pools, books *ledger.Ledger, key sealservice.Key) 
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
 		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Allow: func(merchant uuid.UUID) error { return tally.Allow(s.cfg.Limits.CheckoutsMerchant, merchant.String()) },
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{

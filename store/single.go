@@ -20,9 +20,12 @@ func (s single) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comma
 		return pgconn.CommandTag{}, err
 	}
 	defer conn.Release()
-	takeWarning(conn.Conn().PgConn())
-	tag, err := conn.Exec(ctx, sql, args...)
-	return tag, Unreplicated(conn.Conn(), err)
+	var tag pgconn.CommandTag
+	err = Replicated(conn.Conn(), func() (err error) {
+		tag, err = conn.Exec(ctx, sql, args...)
+		return err
+	})
+	return tag, err
 }
 
 func (s single) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
@@ -48,10 +51,14 @@ func (s single) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	return singleRow{Row: conn.QueryRow(ctx, sql, args...), conn: conn}
 }
 
-// Unreplicated returns err or, if there is none and the commit that just ended on the
-// connection came back with a warning, an error that wraps ErrOutcomeUnknown: a
-// failover may lose what it committed.
-func Unreplicated(conn *pgx.Conn, err error) error {
+// Replicated runs a transaction on a connection. If its commit came back with a
+// warning, a failover may lose it: then the error wraps ErrOutcomeUnknown.
+func Replicated(conn *pgx.Conn, run func() error) error {
+	takeWarning(conn.PgConn())
+	return unreplicated(conn, run())
+}
+
+func unreplicated(conn *pgx.Conn, err error) error {
 	warning := takeWarning(conn.PgConn())
 	if err != nil || warning == nil {
 		return err
@@ -75,7 +82,7 @@ func (r singleRow) Scan(dest ...any) error {
 	}()
 	err := r.Row.Scan(dest...)
 	done = true
-	return Unreplicated(r.conn.Conn(), err)
+	return unreplicated(r.conn.Conn(), err)
 }
 
 // singleRows gives its connection back at its end.
@@ -88,7 +95,7 @@ type singleRows struct {
 func (r *singleRows) Close() {
 	r.Rows.Close()
 	if r.conn != nil {
-		r.err = Unreplicated(r.conn.Conn(), r.Rows.Err())
+		r.err = unreplicated(r.conn.Conn(), r.Rows.Err())
 		r.conn.Release()
 		r.conn = nil
 	}

@@ -25,6 +25,8 @@ type Deps struct {
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
 	// same on all replicas.
 	Key []byte
+	// Allow says whether another checkout may be made for a merchant. Default: always.
+	Allow func(merchant uuid.UUID) error
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// SweepInterval is how often Run looks for checkouts that have expired, on
@@ -39,6 +41,7 @@ type Desk struct {
 	store  *store.Store
 	jobs   *store.Store
 	ledger *ledger.Ledger
+	allow  func(merchant uuid.UUID) error
 	key    []byte
 	log    *slog.Logger
 	sweep  time.Duration
@@ -56,11 +59,14 @@ func New(deps Deps) *Desk {
 	if deps.CaptureLife <= 0 {
 		deps.CaptureLife = captureLife
 	}
+	if deps.Allow == nil {
+		deps.Allow = func(uuid.UUID) error { return nil }
+	}
 	if deps.Jobs == nil {
 		deps.Jobs = deps.Store
 	}
 	return &Desk{
-		store: deps.Store, jobs: deps.Jobs, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
+		store: deps.Store, jobs: deps.Jobs, allow: deps.Allow, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

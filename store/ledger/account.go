@@ -123,7 +123,7 @@ func (l *Ledger) sendOnce(ctx context.Context, trip *pgx.Batch) error {
 		return err
 	}
 	defer conn.Release()
-	return store.Unreplicated(conn.Conn(), conn.SendBatch(ctx, trip).Close())
+	return store.Replicated(conn.Conn(), func() error { return conn.SendBatch(ctx, trip).Close() })
 }
 
 // LookupAccount returns the number and asset of the account with this code, or

@@ -152,9 +152,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	}
 	l.rename()
 	l.writers = newWriters(pool, cfg)
-	// An account that was opened on a primary that is gone may not be there, and its
-	// number another's.
-	store.OnFailover(pool, func() { l.refs.Purge(); l.holders.Purge() })
+	// What was made on a primary that is gone may not be there, and its number
+	// another's.
+	store.OnFailover(pool, func() { l.refs.Purge(); l.holders.Purge(); l.assets.forget() })
 	l.feed = newFeed(l)
 	l.others.Go(func() { l.feed.run(ctx) })
 	l.others.Go(func() {

@@ -139,7 +139,7 @@ func (s *Sealer) inTx(ctx context.Context, f func(pgx.Tx) error) error {
 		return err
 	}
 	defer conn.Release()
-	return store.Unreplicated(conn.Conn(), pgx.BeginFunc(ctx, conn, f))
+	return store.Replicated(conn.Conn(), func() error { return pgx.BeginFunc(ctx, conn, f) })
 }
 
 // beginRound also tells the planner to look things up by index, whatever it thinks of
