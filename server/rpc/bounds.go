@@ -34,14 +34,16 @@ const maxReturn = 15 * time.Second
 
 // streams counts what is open.
 type streams struct {
-	open atomic.Int64
-	rate int64
+	open    atomic.Int64
+	leaving atomic.Int64 // how many there were when the first was sent away
+	rate    int64
 }
 
 // drained tells a stream that the server stops, and when to come back: at some moment
 // of the time in which all that are open may, so that the others aren't overrun.
 func (s *streams) drained() *Error {
-	window := min(time.Duration(max(s.open.Load(), 1))*time.Second/time.Duration(s.rate), maxReturn)
+	s.leaving.CompareAndSwap(0, s.open.Load())
+	window := max(time.Second, min(time.Duration(s.leaving.Load())*time.Second/time.Duration(s.rate), maxReturn))
 	return errStreamMoved.WithRetry(1 + rand.N(window))
 }
 

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/storetest"
+)
+
+// pair is a primary with a synchronous standby, and two replicas that know both.
+type pair struct {
+	t                *testing.T
+	primary, standby *storetest.Server
+	stories          []*story
+	people           []person
+	operator         string
+
+	stop     chan struct{}
+	payers   sync.WaitGroup
+	mu       sync.Mutex
+	paid     map[string]string // the transactions, by the keys that were acknowledged
+	payments atomic.Int64
+}
+
+func newPair(t *testing.T) *pair {
+	p := &pair{t: t, primary: storetest.NewServer(t, nil), stop: make(chan struct{}), paid: make(map[string]string)}
+	p.standby = p.primary.Standby()
+	p.primary.Exec(`ALTER SYSTEM SET synchronous_standby_names = '*'`)
+	p.primary.Exec(`SELECT pg_reload_conf()`)
+	// As the sandbox's own URL, but with both hosts.
+	url := strings.Replace(p.primary.URL(), fmt.Sprintf("127.0.0.1:%d", p.primary.Port()),
+		fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", p.primary.Port(), p.standby.Port()), 1)
+	for range 2 {
+		r := startReplica(t, url)
+		p.stories = append(p.stories, newStory(t, h2cClient(t), "http://"+r.GRPCAddr(), connecthttp.WithGRPC()))
+	}
+	for i := range 4 {
+		who := p.stories[0].register("+628123456784"+strconv.Itoa(i), fmt.Sprint("payer_", i))
+		p.stories[0].fund(who, "100")
+		p.people = append(p.people, who)
+	}
+	_, key, err := storetest.Open(t, store.Config{URL: p.primary.URL(), Role: store.NoRole}).CreateOperator(t.Context(), "olga")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.operator = key
+	for i := range p.people {
+		p.payers.Go(func() { p.pay(i) })
+	}
+	p.goesOn()
+	return p
+}
+
+// pay pays the next one, each payment until its outcome is known, until stop is closed.
+func (p *pair) pay(i int) {
+	from, to := p.people[i], p.people[(i+1)%len(p.people)]
+	for n := 0; ; n++ {
+		key := fmt.Sprintf("%d/%d", i, n)
+		for tries := 0; ; tries++ {
+			t, err := p.stories[(i+tries)%len(p.stories)].pay(from, to, "0.01", key)
+			if err == nil {
+				p.mu.Lock()
+				p.paid[key] = t.GetTransactionId()
+				p.mu.Unlock()
+				p.payments.Add(1)
+				break
+			}
+			if code := connect.CodeOf(err); code != connect.CodeUnavailable && code != connect.CodeDeadlineExceeded {
+				p.t.Errorf("a payment during a failover: %v", err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		select {
+		case <-p.stop:
+			return
+		default:
+		}
+	}
+}
+
+// goesOn waits until everybody pays.
+func (p *pair) goesOn() {
+	p.t.Helper()
+	target := p.payments.Load() + int64(20*len(p.people))
+	eventually(p.t, "payments go on", func() bool { return p.payments.Load() >= target })
+}
+
+// check ends the payments and compares what was acknowledged with the books.
+func (p *pair) check() {
+	p.t.Helper()
+	close(p.stop)
+	p.payers.Wait()
+	for key, transaction := range p.paid {
+		i, err := strconv.Atoi(key[:1])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		again, err := p.stories[1].pay(p.people[i], p.people[(i+1)%len(p.people)], "0.01", key)
+		if err != nil || again.GetTransactionId() != transaction {
+			p.t.Errorf("payment %s was acknowledged as %s; now %v, %v", key, transaction, again.GetTransactionId(), err)
+		}
+	}
+	var booked int
+	err := storetest.Open(p.t, store.Config{URL: p.standby.URL()}).Pool.QueryRow(p.t.Context(),
+		`SELECT count(*) FROM transactions WHERE kind = 1`).Scan(&booked)
+	if err != nil || booked != len(p.paid) {
+		p.t.Errorf("the books have %d payments of %d that were made: %v", booked, len(p.paid), err)
+	}
+	res, err := p.stories[0].ledger.Verify(p.stories[0].as(p.operator), &ledgerv1.VerifyRequest{})
+	if err != nil || !res.GetOk() {
+		p.t.Errorf("verify: %v %v", res, err)
+	}
+}
+
+// TestReplicasFollowThePrimary: after the primary is gone, whichever way, replicas go on
+// with the other, and nothing that was acknowledged is lost.
+func TestReplicasFollowThePrimary(t *testing.T) {
+	for name, end := range map[string]func(*pair){
+		"when it dies": func(p *pair) {
+			p.primary.Kill()
+			p.standby.Promote()
+		},
+		// Sessions go on, and writes are refused: it is for the replicas to leave.
+		"when it is demoted": func(p *pair) {
+			p.primary.Exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
+			p.primary.Exec(`SELECT pg_reload_conf()`)
+			p.standby.Promote()
+		},
+		// New sessions find it first in the list.
+		"when it comes back read-only": func(p *pair) {
+			p.primary.Exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
+			p.primary.Kill()
+			p.standby.Promote()
+			p.primary.Start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			end(p)
+			p.goesOn()
+			p.check()
+		})
+	}
+}
+
