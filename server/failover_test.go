@@ -153,4 +153,3 @@ func TestReplicasFollowThePrimary(t *testing.T) {
 		})
 	}
 }
-

@@ -32,7 +32,7 @@ func TestAFloodOfHistoryAndWatchesKeepsNoPaymentOut(t *testing.T) {
 	ann, bob := s.register("+6281234567821", "ann"), s.register("+6281234567822", "bob")
 	s.fund(ann, "1000")
 	for i := range 20 {
-		if _, err := s.pay(ann, bob, "0.01", fmt.Sprint("before ", i)); err != nil {
+		if _, err := s.pay(ann, bob, "0.01", fmt.Sprint("before-", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestAFloodOfHistoryAndWatchesKeepsNoPaymentOut(t *testing.T) {
 	for p := range 4 {
 		payers.Go(func() {
 			for i := range each {
-				if _, err := s.pay(ann, bob, "0.01", fmt.Sprint(p, " ", i)); err != nil {
+				if _, err := s.pay(ann, bob, "0.01", fmt.Sprintf("%d-%d", p, i)); err != nil {
 					t.Errorf("a payment in the flood: %v", err)
 				}
 			}
@@ -163,7 +163,7 @@ func TestPaymentsAreLimitedOverReplicasTogether(t *testing.T) {
 	// What the other doesn't know yet passes, and is owed.
 	var failure *failure
 	for i := range 5 {
-		if _, err := there.pay(ann, bob, "1", fmt.Sprint("there ", i)); err != nil {
+		if _, err := there.pay(ann, bob, "1", fmt.Sprint("there-", i)); err != nil {
 			failure = connectFailure(t, err, "")
 			break
 		}

@@ -58,7 +58,7 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	}
 	eventually(t, "all connections for calls wait", func() bool {
 		var n int
-		err := db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+		err := owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 			AND wait_event_type = 'Lock' AND query LIKE '%users%'`).Scan(&n)
 		return err == nil && n >= 3
 	})
