@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
@@ -53,12 +54,12 @@ func TestAFloodOfHistoryAndWatchesKeepsNoPaymentOut(t *testing.T) {
 	eventually(t, "history and watches are turned away", func() bool { return f.history.Load() > 0 && f.watches.Load() > 0 })
 	_, metrics := get(t, "http://"+r.Addr()+"/metrics")
 	stop()
-	for _, line := range []string{`rpc_server_shed_calls_total{priority="history"}`, `rpc_server_shed_calls_total{priority="watch"}`} {
+	for _, line := range []string{`rpc_server_shed_total{priority="history"}`, `rpc_server_shed_total{priority="watch"}`} {
 		if !strings.Contains(metrics, line) || strings.Contains(metrics, line+" 0\n") {
 			t.Errorf("/metrics says nothing of %s", line)
 		}
 	}
-	if !strings.Contains(metrics, `rpc_server_shed_calls_total{priority="payment"} 0`) {
+	if !strings.Contains(metrics, `rpc_server_shed_total{priority="payment"} 0`) {
 		t.Error("payments were turned away")
 	}
 	if open := f.open.Load(); open > 4 {
@@ -84,12 +85,12 @@ type flood struct {
 
 // begin lets so many callers of each kind loose. What it returns ends them.
 func (f *flood) begin(readers, watchers int) (stop func()) {
-	ctx, cancel := context.WithCancel(f.story.as(f.by.token))
+	ctx, cancel := context.WithCancel(f.t.Context())
 	var all sync.WaitGroup
 	for range readers {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				_, err := f.story.wallet.ListTransactions(ctx, &walletv1.ListTransactionsRequest{PageSize: 200})
+				_, err := f.story.wallet.ListTransactions(f.as(ctx), &walletv1.ListTransactionsRequest{PageSize: 200})
 				f.turnedAway(ctx, err, &f.history)
 			}
 		})
@@ -104,10 +105,17 @@ func (f *flood) begin(readers, watchers int) (stop func()) {
 	return func() { cancel(); all.Wait() }
 }
 
+// as is the context of one call.
+func (f *flood) as(ctx context.Context) context.Context {
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set("Authorization", "Bearer "+f.by.token)
+	return ctx
+}
+
 func (f *flood) watch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := f.story.wallet.WatchWallet(ctx, &walletv1.WatchWalletRequest{})
+	stream, err := f.story.wallet.WatchWallet(f.as(ctx), &walletv1.WatchWalletRequest{})
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -30,7 +30,8 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	there := newStory(t, &http.Client{}, "http://"+other.Addr())
 	ann, bob := here.register("+6281234567811", "ann"), here.register("+6281234567812", "bob")
 	here.fund(ann, "100")
-	_, key, err := storetest.Open(t, store.Config{URL: url, Role: store.NoRole}).CreateOperator(t.Context(), "olga")
+	superuser := storetest.Open(t, store.Config{URL: url, Role: store.NoRole})
+	_, key, err := superuser.CreateOperator(t.Context(), "olga")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,29 +43,30 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// GetMe reads this table, and neither payments nor jobs do.
+	// Neither payments nor jobs read this table.
 	owner, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer owner.Close(context.Background())
-	if _, err := owner.Exec(t.Context(), `BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE`); err != nil {
+	if _, err := owner.Exec(t.Context(), `BEGIN; LOCK TABLE payment_requests IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
-	slow, cancel := context.WithCancel(here.as(ann.token))
-	defer cancel()
 	for range 20 {
-		go func() { _, _ = here.auth.GetMe(slow, &authv1.GetMeRequest{}) }()
+		slow := here.as(ann.token)
+		go func() {
+			_, _ = here.wallet.GetPaymentRequest(slow, &walletv1.GetPaymentRequestRequest{PaymentRequestId: id.Format(id.Request, id.New())})
+		}()
 	}
 	eventually(t, "all connections for calls wait", func() bool {
 		var n int
-		err := owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND wait_event_type = 'Lock' AND query LIKE '%users%'`).Scan(&n)
+		err := superuser.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND query LIKE '%payment_requests%'`).Scan(&n)
 		return err == nil && n >= 3
 	})
 
 	// The hold is made at the other replica and expires at whichever looks first.
-	hold, err := there.ledger.CreateHold(there.as(key), &ledgerv1.CreateHoldRequest{
+	_, err = there.ledger.CreateHold(there.as(key), &ledgerv1.CreateHoldRequest{
 		IdempotencyKey: "h", Account: "user/" + ann.id + "/main/USD", Amount: usd("5"), Reference: "table 4",
 		ExpireTime: timestamppb.New(time.Now().Add(2 * time.Second)),
 	})
@@ -94,7 +96,6 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	if code, _ := get(t, "http://"+busy.Addr()+"/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz says %d", code)
 	}
-	_ = hold
 	if _, err := owner.Exec(t.Context(), `ROLLBACK`); err != nil {
 		t.Fatal(err)
 	}

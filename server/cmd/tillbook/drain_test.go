@@ -128,8 +128,12 @@ func (d *deployment) populate() {
 		d.all.Go(func() { d.sell(device, d.people[2+i]) })
 	}
 	for i := range d.people {
+		watches := make(chan struct{})
+		go d.watch(i, sync.OnceFunc(func() { close(watches) }))
+		<-watches
+	}
+	for i := range d.people {
 		d.all.Go(func() { d.pay(i) })
-		go d.watch(i)
 	}
 }
 
@@ -185,9 +189,11 @@ func (d *deployment) check() {
 	d.all.Wait()
 	wait := func(what string, ok func() bool) {
 		d.t.Helper()
-		for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(patience / 4); !ok(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				d.t.Fatalf("never: %s", what)
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.t.Fatalf("never: %s (%d payments, %d told; %d sales, %d told)", what, len(d.owed), len(d.heard), len(d.sales), len(d.shown))
 			}
 		}
 	}
@@ -248,9 +254,14 @@ func (d *deployment) stopTwice() {
 	if _, err := conn.Exec(d.t.Context(), `BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE`); err != nil {
 		d.t.Fatal(err)
 	}
+	looking, err := pgx.Connect(d.t.Context(), d.url)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer looking.Close(context.Background())
 	go func() { _, _ = d.people[0].Auth.Me(d.t.Context()) }()
 	for waits := 0; waits == 0; {
-		err := conn.QueryRow(d.t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%users%' AND datname = current_database()`).Scan(&waits)
+		err := looking.QueryRow(d.t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%users%' AND datname = current_database()`).Scan(&waits)
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -290,8 +301,9 @@ func (d *deployment) note(to map[string]int, id string) {
 	to[id]++
 }
 
-// watch hears of what comes in.
-func (d *deployment) watch(i int) {
+// watch hears of what comes in. It says when it has begun.
+func (d *deployment) watch(i int, begun func()) {
+	defer begun()
 	for event, err := range d.people[i].Wallet.Watch(d.quiet) {
 		if err != nil {
 			if d.quiet.Err() == nil {
@@ -299,6 +311,7 @@ func (d *deployment) watch(i int) {
 			}
 			return
 		}
+		begun()
 		d.hear(event)
 	}
 }
