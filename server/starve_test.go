@@ -61,7 +61,7 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	eventually(t, "all connections for calls wait", func() bool {
 		var n int
 		err := superuser.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND wait_event_type = 'Lock' AND query LIKE '%payment_requests%'`).Scan(&n)
+			AND wait_event_type = 'Lock' AND query LIKE '%payment_request%'`).Scan(&n)
 		return err == nil && n >= 3
 	})
 
