@@ -126,22 +126,20 @@ func (p *pair) check() {
 // with the other, and nothing that was acknowledged is lost.
 func TestReplicasFollowThePrimary(t *testing.T) {
 	for name, end := range map[string]func(*pair){
+		// It comes back read-only, and new sessions find it first in the list.
 		"when it dies": func(p *pair) {
+			p.primary.Exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
 			p.primary.Kill()
 			p.standby.Promote()
+			p.goesOn()
+			p.primary.Start()
+			p.standby.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		},
 		// Sessions go on, and writes are refused: it is for the replicas to leave.
 		"when it is demoted": func(p *pair) {
 			p.primary.Exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
 			p.primary.Exec(`SELECT pg_reload_conf()`)
 			p.standby.Promote()
-		},
-		// New sessions find it first in the list.
-		"when it comes back read-only": func(p *pair) {
-			p.primary.Exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
-			p.primary.Kill()
-			p.standby.Promote()
-			p.primary.Start()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func TestAFloodOfHistoryAndWatchesKeepsNoPaymentOut(t *testing.T) {
 	f := &flood{t: t, story: s, by: bob}
 	stop := f.begin(60, 40)
 	var payers sync.WaitGroup
-	const each = 50
+	const each = 20
 	for p := range 4 {
 		payers.Go(func() {
 			for i := range each {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
@@ -30,8 +32,13 @@ type Tally struct {
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	spent map[bucket]spending
+	spent map[account]spending
+	empty *simplelru.LRU[account, time.Time] // until when
 }
+
+// account is a bucket as this replica knows it: to name its row takes a hash, which is
+// more than all else that Allow does.
+type account struct{ rule, subject string }
 
 // spending is what was let through and not yet taken.
 type spending struct {
@@ -50,7 +57,11 @@ const (
 
 // NewTally returns a tally on the buckets of a limiter, which takes tokens on s.
 func NewTally(l *Limiter, s *store.Store, log *slog.Logger) *Tally {
-	return &Tally{limiter: l, store: s, every: tallyEvery, log: log, spent: make(map[bucket]spending)}
+	empty, err := simplelru.NewLRU[account, time.Time](refusedBuckets, nil)
+	if err != nil {
+		panic("limit: " + err.Error()) // only for a size below one
+	}
+	return &Tally{limiter: l, store: s, every: tallyEvery, log: log, spent: make(map[account]spending), empty: empty}
 }
 
 var errManySubjects = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
@@ -59,20 +70,23 @@ var errManySubjects = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
 // Allow notes that something happens, or fails with RATE_LIMITED and the time to wait.
 // It asks nobody.
 func (t *Tally) Allow(rule Rule, subject string) error {
-	b, now := t.limiter.bucket(rule, subject), t.limiter.now()
-	if err := t.limiter.remembered(rule, b, now); err != nil {
-		return err
-	}
+	a, now := account{rule.Name, subject}, t.limiter.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s, known := t.spent[b]
+	if until, ok := t.empty.Get(a); ok {
+		if now.Before(until) {
+			return refusal(rule, until.Sub(now))
+		}
+		t.empty.Remove(a)
+	}
+	s, known := t.spent[a]
 	switch {
 	case s.n >= rule.Burst:
 		return refusal(rule, max(t.every, rule.Per))
 	case !known && len(t.spent) >= maxSpending:
 		return errManySubjects
 	}
-	t.spent[b] = spending{rule: rule, n: s.n + 1}
+	t.spent[a] = spending{rule: rule, n: s.n + 1}
 	return nil
 }
 
@@ -101,21 +115,22 @@ func (t *Tally) Run(ctx context.Context) {
 func (t *Tally) Spend(ctx context.Context) error {
 	t.mu.Lock()
 	spent := t.spent
-	t.spent = make(map[bucket]spending)
+	t.spent = make(map[account]spending)
 	t.mu.Unlock()
 	if len(spent) == 0 {
 		return nil
 	}
 	// Rows are locked in one order everywhere, as in AllowAll.
-	keys := make([]bucket, 0, len(spent))
-	for b := range spent {
-		keys = append(keys, b)
+	keys, names := make([]bucket, 0, len(spent)), make(map[bucket]account, len(spent))
+	for a, s := range spent {
+		b := t.limiter.bucket(s.rule, a.subject)
+		keys, names[b] = append(keys, b), a
 	}
 	slices.SortFunc(keys, func(a, b bucket) int { return bytes.Compare(a[:], b[:]) })
 	now := t.limiter.now()
 	params := store.SpendTokensParams{Now: now}
 	for i := range keys {
-		s := spent[keys[i]]
+		s := spent[names[keys[i]]]
 		params.Keys = append(params.Keys, keys[i][:])
 		params.CostsUs = append(params.CostsUs, int64(s.n)*s.rule.Per.Microseconds())
 	}
@@ -124,25 +139,27 @@ func (t *Tally) Spend(ctx context.Context) error {
 		t.giveBack(spent)
 		return fmt.Errorf("take tokens: %w", err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, row := range rows {
-		b := bucket(row.Key)
-		rule := spent[b].rule
+		a := names[bucket(row.Key)]
+		rule := spent[a].rule
 		latest := now.Add(time.Duration(rule.Burst-1) * rule.Per)
 		if until := now.Add(row.Tat.Sub(latest)); until.After(now) {
-			t.limiter.refused.Add(b, emptiness{until: until, believed: until})
+			t.empty.Add(a, until)
 		}
 	}
 	return nil
 }
 
 // giveBack keeps what couldn't be taken, as far as there is room.
-func (t *Tally) giveBack(spent map[bucket]spending) {
+func (t *Tally) giveBack(spent map[account]spending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for b, s := range spent {
-		now, known := t.spent[b]
+	for a, s := range spent {
+		now, known := t.spent[a]
 		if known || len(t.spent) < maxSpending {
-			t.spent[b] = spending{rule: s.rule, n: min(s.n+now.n, s.rule.Burst)}
+			t.spent[a] = spending{rule: s.rule, n: min(s.n+now.n, s.rule.Burst)}
 		}
 	}
 }

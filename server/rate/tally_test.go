@@ -78,3 +78,17 @@ func TestAShieldKnowsSubjectsApart(t *testing.T) {
 	refused(t, shield.Allow(one), time.Hour)
 	allowed(t, shield.Allow(other))
 }
+
+func BenchmarkTally(b *testing.B) {
+	tally := rate.NewTally(rate.New(nil, key, time.Now), nil, slog.New(slog.DiscardHandler))
+	rule := rate.Rule{Name: "test", Per: time.Microsecond, Burst: 1 << 40}
+	subject := uuid.NewString()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := tally.Allow(rule, subject); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
