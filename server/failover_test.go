@@ -28,7 +28,8 @@ type pair struct {
 	people           []person
 	operator         string
 
-	stop     chan struct{}
+	stop     func() // ends the payments and waits for them
+	stopped  atomic.Bool
 	payers   sync.WaitGroup
 	mu       sync.Mutex
 	paid     map[string]string // the transactions, by the keys that were acknowledged
@@ -36,7 +37,7 @@ type pair struct {
 }
 
 func newPair(t *testing.T) *pair {
-	p := &pair{t: t, primary: storetest.NewServer(t, nil), stop: make(chan struct{}), paid: make(map[string]string)}
+	p := &pair{t: t, primary: storetest.NewServer(t, nil), paid: make(map[string]string)}
 	p.standby = p.primary.Standby()
 	p.primary.Exec(`ALTER SYSTEM SET synchronous_standby_names = '*'`)
 	p.primary.Exec(`SELECT pg_reload_conf()`)
@@ -57,6 +58,8 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	p.operator = key
+	p.stop = sync.OnceFunc(func() { p.stopped.Store(true); p.payers.Wait() })
+	t.Cleanup(p.stop)
 	for i := range p.people {
 		p.payers.Go(func() { p.pay(i) })
 	}
@@ -64,10 +67,10 @@ func newPair(t *testing.T) *pair {
 	return p
 }
 
-// pay pays the next one, each payment until its outcome is known, until stop is closed.
+// pay pays the next one, each payment until its outcome is known.
 func (p *pair) pay(i int) {
 	from, to := p.people[i], p.people[(i+1)%len(p.people)]
-	for n := 0; ; n++ {
+	for n := 0; !p.stopped.Load(); n++ {
 		key := fmt.Sprintf("%d/%d", i, n)
 		for tries := 0; ; tries++ {
 			t, err := p.stories[(i+tries)%len(p.stories)].pay(from, to, "0.01", key)
@@ -78,15 +81,13 @@ func (p *pair) pay(i int) {
 				p.payments.Add(1)
 				break
 			}
+			if p.t.Failed() {
+				return
+			}
 			if code := connect.CodeOf(err); code != connect.CodeUnavailable && code != connect.CodeDeadlineExceeded {
 				p.t.Errorf("a payment during a failover: %v", err)
 			}
 			time.Sleep(10 * time.Millisecond)
-		}
-		select {
-		case <-p.stop:
-			return
-		default:
 		}
 	}
 }
@@ -102,8 +103,7 @@ func (p *pair) goesOn() {
 // check ends the payments and compares what was acknowledged with the books.
 func (p *pair) check() {
 	p.t.Helper()
-	close(p.stop)
-	p.payers.Wait()
+	p.stop()
 	rows, err := storetest.Open(p.t, store.Config{URL: p.standby.URL()}).Pool.Query(p.t.Context(), `SELECT id FROM transactions WHERE kind = 1`)
 	if err != nil {
 		p.t.Fatal(err)
