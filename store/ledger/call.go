@@ -225,6 +225,10 @@ func (l *Ledger) enqueue(c *call) error {
 	if l.closed {
 		return ErrClosed
 	}
+	l.nameMeters(c)
+	for i := range c.behind {
+		l.nameMeters(&c.behind[i])
+	}
 	n, room := int64(c.commands()), l.cfg.QueueSize
 	if c.finishes() {
 		room += l.cfg.reserve()
