@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillbook/tillbook/server/auth"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/web"
@@ -28,9 +29,15 @@ type Config struct {
 	// owner of the database, or, with SkipMigrate, of any role that may take on
 	// the role tillbook_app. Required.
 	DatabaseURL string
-	// MaxConns bounds the connections to the database. Default 20. The ledger and
-	// what measures the deployment have some of their own.
+	// MaxConns bounds the connections for calls. Default 20. A replica takes a quarter
+	// of that more for history, 9 for jobs and events, and one for each of the ledger's
+	// committers, which after a fault may be up to 8 each for a moment.
 	MaxConns int32
+	// ReadURL leads to one standby, where statements, reports and further pages of
+	// lists are read of what can't have changed since. Default: the primary.
+	ReadURL string
+	// ReadMaxLag is how far behind the standby may be and still be read. Default 10 s.
+	ReadMaxLag time.Duration
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool
 	// Secret opens what is sealed in the database, such as the keys that sign
@@ -78,6 +85,16 @@ type Config struct {
 	// examples/web/dist, to serve at "/". Default: none.
 	WebDir string
 
+	// Room is how much is done at once before calls are turned away. Default: its own
+	// defaults.
+	Room rpc.Room
+	// Limits say how often one caller may do something. Default: DefaultLimits, and in
+	// a sandbox 1,000 times as much.
+	Limits *Limits
+	// MaxConnections is how many connections each door has open; further ones wait
+	// to be taken. Default: two fifths of the files that the process may open, and
+	// at most 50,000.
+	MaxConnections int
 	// MaxMessageBytes is the largest message that is read, also after it is
 	// decompressed. Default 1 MiB.
 	MaxMessageBytes int
@@ -116,6 +133,14 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Version, "dev")
 	setDefault(&c.SealName, "tillbook.local/books")
+	setDefault(&c.MaxConnections, defaultConnections())
+	if c.Limits == nil {
+		limits := DefaultLimits()
+		if c.Sandbox {
+			limits = limits.Times(sandboxRoom)
+		}
+		c.Limits = &limits
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -132,6 +132,9 @@ func (o *observer) record(ctx context.Context, c call) {
 func (o *observer) logFailure(ctx context.Context, c call, code connect.Code) {
 	failure := rpc.AsError(c.err)
 	level := levelOf(code, failure.Reason())
+	if _, turned := errors.AsType[*rpc.Shed](failure.Unwrap()); turned {
+		level = slog.LevelDebug // a flood must not write a line a call; the gate says that there is one
+	}
 	if rpc.Policies[c.procedure].Plumbing && level < slog.LevelError {
 		return
 	}

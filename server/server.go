@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 
 	"github.com/tillbook/tillbook/store/cause"
@@ -78,6 +79,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.listener, err = listen(ctx, s.cfg.Listen, "--listen"); err != nil {
 		return err
 	}
+	s.listener = netutil.LimitListener(s.listener, s.cfg.MaxConnections)
 	s.own(closeListener(s.listener))
 	if s.cfg.GRPCListen == "" {
 		return nil
@@ -85,6 +87,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.grpcListener, err = listen(ctx, s.cfg.GRPCListen, "--grpc-listen"); err != nil {
 		return err
 	}
+	s.grpcListener = netutil.LimitListener(s.grpcListener, s.cfg.MaxConnections)
 	s.own(closeListener(s.grpcListener))
 	return nil
 }
@@ -139,7 +142,8 @@ func (s *Server) GRPCAddr() string {
 }
 
 // Run serves until ctx ends, then drains and closes the server. It returns nil
-// after an orderly end.
+// after an orderly end. All of that takes Config.DrainDelay, Config.Grace and 20 s at
+// the most.
 func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	var doors sync.WaitGroup
@@ -164,7 +168,28 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.stop(err == nil)
 	doors.Wait()
-	return errors.Join(err, s.Close())
+	return errors.Join(err, s.closeWithin(closeTimeout))
+}
+
+// closeTimeout is how long Close may take when Run calls it: long enough to send what
+// is to be sent and to commit what waits, whatever the database does.
+const closeTimeout = 20 * time.Second
+
+var errStuck = errors.New("what runs in the background did not end in time and is left behind")
+
+// closeWithin is Close with a bound. Whoever waited longer would be killed: what is
+// under way then is left to what makes it safe against that.
+func (s *Server) closeWithin(d time.Duration) error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }() // ends with what it waits for, or the process
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-timer.C:
+		return errStuck
+	}
 }
 
 // stop ends what is under way: first the replica says that it is going, then it

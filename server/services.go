@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
@@ -25,6 +26,7 @@ import (
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
 	"github.com/tillbook/tillbook/server/terminal"
@@ -59,16 +61,16 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	if err != nil {
 		return front{}, err
 	}
-	monitor := vitals.New(vitals.Config{Pool: db.Pool, Logger: s.cfg.Logger})
+	monitor := vitals.New(vitals.Config{Pool: db.events.Pool, Logger: s.cfg.Logger})
 	s.background(monitor.Run)
 	if err := n.watchAll(t.meter, books, monitor); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{history: db.history.Reading, payments: n.payments, telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.events.Ping, record: db.calls.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
-func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *ledger.Ledger, error) {
+func (s *Server) openBooks(ctx context.Context, t *telemetry) (*pools, *ledger.Ledger, error) {
 	if !s.cfg.SkipMigrate {
 		from, to, err := store.Migrate(ctx, s.cfg.DatabaseURL)
 		if err != nil {
@@ -78,20 +80,19 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 			s.cfg.Logger.InfoContext(ctx, "migrated the database", "from", from, "to", to)
 		}
 	}
-	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
+	db, err := s.openPools(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
 	if err != nil {
 		return nil, nil, err
 	}
-	s.own(func() error { db.Close(); return nil })
-	if err := watchPool(t.metrics, db.Pool, "main"); err != nil {
+	if err := db.watch(t); err != nil {
 		return nil, nil, err
 	}
 	cfg := s.cfg.Ledger
-	cfg.Logger = s.cfg.Logger
+	cfg.Logger, cfg.Events, cfg.Jobs = s.cfg.Logger, db.events.Pool, db.jobs.Pool
 	if t.traces != nil {
 		cfg.TracerProvider = t.traces
 	}
-	books := ledger.New(db.Pool, cfg)
+	books := ledger.New(db.calls.Pool, cfg)
 	s.own(func() error { books.Close(); return nil })
 	err = watchIf(t.meter, ledgerInstruments, ledgerFamilies, func() (ledger.Stats, bool) { return books.Stats(), true })
 	return db, books, errors.Join(err, watchPool(t.metrics, books.Writers(), "ledger"))
@@ -99,13 +100,13 @@ func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *le
 
 // startSealing opens the log's keys and seals what commits from now on, and what
 // was committed before.
-func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (*sealservice.Keys, error) {
-	keys, err := sealservice.OpenKeys(ctx, db, s.cfg.Secret, s.cfg.SealName, s.cfg.Logger)
+func (s *Server) startSealing(ctx context.Context, t *telemetry, db *pools) (*sealservice.Keys, error) {
+	keys, err := sealservice.OpenKeys(ctx, db.calls, s.cfg.Secret, s.cfg.SealName, s.cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
 	s.background(keys.Run)
-	sealer := seal.New(db.Pool, seal.Config{Signers: keys.Signers, Logger: s.cfg.Logger})
+	sealer := seal.New(db.events.Pool, seal.Config{Signers: keys.Signers, Logger: s.cfg.Logger})
 	s.background(sealer.Run)
 	return keys, watch(t.meter, sealInstruments, sealer.Stats)
 }
@@ -124,39 +125,44 @@ type nouns struct {
 	sandbox  *sandbox.Service // nil unless in sandbox mode
 
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
+	payments  func(rpc.Principal) error
 }
 
-func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, keys *sealservice.Keys) (*nouns, error) {
+func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Keys) (*nouns, error) {
+	db := p.calls
 	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	tally := rate.NewTally(limiter, p.jobs, s.cfg.Logger)
+	s.background(tally.Run)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err
 	}
-	n := &nouns{}
+	n := &nouns{payments: s.cfg.Limits.payments(tally)}
 	n.auth, err = auth.New(auth.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
-		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Allow: func(merchant uuid.UUID) error { return tally.Allow(s.cfg.Limits.CheckoutsMerchant, merchant.String()) },
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
 	})
 	s.background(func(ctx context.Context) {
-		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
+		if err := n.wallet.Warm(p.jobs.Reading(ctx)); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.WarnContext(ctx, "the wallet begins with a cold cache", "error", err)
 		}
 	})
-	s.openShops(n, db, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKeys: keys.Verifiers})
+	s.openShops(n, p, books, limiter)
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKeys: keys.Verifiers})
 	n.seal = sealservice.New(log, keys)
-	n.audit = auditservice.New(db)
+	n.audit = auditservice.New(db, p.past)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books})
 	// A verification may take longer than a stopping server waits.
@@ -168,17 +174,17 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, keys *sealserv
 }
 
 // openShops opens what sells, from the terminals up.
-func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+func (s *Server) openShops(n *nouns, p *pools, books *ledger.Ledger, limiter *rate.Limiter) {
 	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Store: p.calls, Pools: p.terminals(), Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
 		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	n.merchant = merchant.New(merchant.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+		Store: p.calls, Events: p.events, Past: p.past, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
 	})
 	s.background(n.merchant.Run)
-	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: p.jobs, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also

@@ -79,6 +79,44 @@ func (q *Queries) ReturnToken(ctx context.Context, arg ReturnTokenParams) error 
 	return err
 }
 
+const spendTokens = `-- name: SpendTokens :many
+INSERT INTO rate_limits AS r (key, tat)
+SELECT s.key, $1::timestamptz + s.cost_us * interval '1 microsecond'
+  FROM (SELECT unnest($2::bytea[]) AS key, unnest($3::bigint[]) AS cost_us) AS s
+ ORDER BY s.key
+ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
+   SET tat = greatest(r.tat, $1::timestamptz) + (excluded.tat - $1::timestamptz)
+RETURNING key, tat
+`
+
+type SpendTokensParams struct {
+	Now     time.Time
+	Keys    [][]byte
+	CostsUs []int64
+}
+
+// SpendTokens takes tokens out of many buckets, whether they are there or not: a
+// bucket that owes some is empty for as much longer.
+func (q *Queries) SpendTokens(ctx context.Context, arg SpendTokensParams) ([]RateLimit, error) {
+	rows, err := q.db.Query(ctx, spendTokens, arg.Now, arg.Keys, arg.CostsUs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RateLimit
+	for rows.Next() {
+		var i RateLimit
+		if err := rows.Scan(&i.Key, &i.Tat); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const takeToken = `-- name: TakeToken :one
 INSERT INTO rate_limits AS r (key, tat)
 SELECT $1, greatest($2::timestamptz, max(old.tat)) + $3::bigint * interval '1 microsecond'

@@ -154,6 +154,13 @@ type PaymentRequestState struct {
 	State         int32
 }
 
+type RateLimit struct {
+	// The first 16 bytes of a keyed hash over the limit's name and its subject.
+	Key []byte
+	// The theoretical arrival time.
+	Tat time.Time
+}
+
 type RefreshToken struct {
 	// SHA-256 over the token of 256 bits.
 	TokenHash  []byte

@@ -71,7 +71,7 @@ func (s *Service) sleep(ctx context.Context, interval time.Duration) bool {
 // sweep deletes what has expired, in small batches.
 func (s *Service) sweep(ctx context.Context) error {
 	s.revoked.forget()
-	now, q := s.now(), s.store.Queries()
+	now, q := s.now(), s.jobs.Queries()
 	_, limitErr := s.limiter.Sweep(ctx)
 	return errors.Join(limitErr,
 		inBatches("challenges", func() (int64, error) {

@@ -20,6 +20,7 @@ import (
 // concurrent use.
 type Service struct {
 	store   *store.Store
+	jobs    *store.Store
 	limiter *rate.Limiter
 	clock   func() time.Time
 	random  io.Reader
@@ -58,11 +59,11 @@ func New(deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		store: deps.Store, limiter: deps.Limiter, clock: deps.Clock, random: deps.Random,
+		store: deps.Store, jobs: deps.Jobs, limiter: deps.Limiter, clock: deps.Clock, random: deps.Random,
 		log: deps.Logger, config: deps.Config,
 	}
 	s.keys = &keyring{
-		store: deps.Store, secret: deps.Secret, now: s.now,
+		store: deps.Jobs, secret: deps.Secret, now: s.now,
 		policy: keyPolicy{
 			life: s.config.KeyLife,
 			lead: s.config.KeyLead,
@@ -70,7 +71,7 @@ func New(deps Deps) (*Service, error) {
 		},
 	}
 	s.parser = newParser(s.config, s.clock)
-	s.revoked = newRevocations(deps.Store, s.now, s.config)
+	s.revoked = newRevocations(deps.Events, s.now, s.config)
 	if s.operators, err = newOperators(deps.Store, s.now); err != nil {
 		return nil, err
 	}

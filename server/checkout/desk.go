@@ -18,11 +18,16 @@ import (
 type Deps struct {
 	// Store keeps the checkouts.
 	Store *store.Store
+	// Jobs expires them, so that this doesn't wait for connections behind calls.
+	// Default: Store.
+	Jobs *store.Store
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
 	// same on all replicas. While it changes, codes of the one before are still good.
 	Key secret.Derived
+	// Allow says whether another checkout may be made for a merchant. Default: always.
+	Allow func(merchant uuid.UUID) error
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// SweepInterval is how often Run looks for checkouts that have expired, on
@@ -35,7 +40,9 @@ type Deps struct {
 // Desk is where checkouts are made and paid. It is safe for concurrent use.
 type Desk struct {
 	store  *store.Store
+	jobs   *store.Store
 	ledger *ledger.Ledger
+	allow  func(merchant uuid.UUID) error
 	key    secret.Derived
 	log    *slog.Logger
 	sweep  time.Duration
@@ -54,8 +61,14 @@ func New(deps Deps) *Desk {
 	if deps.CaptureLife <= 0 {
 		deps.CaptureLife = captureLife
 	}
+	if deps.Allow == nil {
+		deps.Allow = func(uuid.UUID) error { return nil }
+	}
+	if deps.Jobs == nil {
+		deps.Jobs = deps.Store
+	}
 	return &Desk{
-		store: deps.Store, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
+		store: deps.Store, jobs: deps.Jobs, allow: deps.Allow, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

@@ -65,7 +65,7 @@ func (d *Desk) tidy(ctx context.Context) (n int, err error) {
 func (d *Desk) settle(ctx context.Context, paid []uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	if _, err := d.store.Queries().SettleDueCheckouts(ctx, paid); err != nil {
+	if _, err := d.jobs.Queries().SettleDueCheckouts(ctx, paid); err != nil {
 		return fmt.Errorf("settling what was paid: %w", err)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (p *paid) take() []uuid.UUID {
 func (d *Desk) expire(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	err = d.store.InTx(ctx, func(ctx context.Context, q *store.Queries, tx pgx.Tx) error {
+	err = d.jobs.InTx(ctx, func(ctx context.Context, q *store.Queries, tx pgx.Tx) error {
 		due, err := q.LockDueCheckouts(ctx, maxDue)
 		if n = len(due); err != nil || n == 0 {
 			return err

@@ -27,6 +27,8 @@ import (
 type Deps struct {
 	// Store is the database of the books, for verifying them.
 	Store *store.Store
+	// Past is where statements are read. Default: Store.
+	Past *store.Past
 	// Ledger holds the books.
 	Ledger *books.Ledger
 	// Log is where they are sealed.
@@ -38,6 +40,7 @@ type Deps struct {
 // Service implements LedgerService.
 type Service struct {
 	store     *store.Store
+	past      *store.Past
 	books     *books.Ledger
 	log       *seal.Log
 	logKeys   func() []string
@@ -52,7 +55,7 @@ var _ ledgerv1connect.LedgerServiceHandler = (*Service)(nil)
 // New returns the service; Close ends it.
 func New(deps Deps) *Service {
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, closed: closed, close: cancel}
+	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.

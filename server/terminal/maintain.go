@@ -80,7 +80,7 @@ func (s *session) heardBefore(t time.Time) bool {
 // sweep deletes assertions that nobody can use any more, in small batches.
 func (s *Service) sweep(ctx context.Context) error {
 	for {
-		n, err := s.store.Queries().DeleteOldAssertions(ctx, store.DeleteOldAssertionsParams{Before: s.now(), MaxRows: sweepBatch})
+		n, err := s.pools.Jobs.Queries().DeleteOldAssertions(ctx, store.DeleteOldAssertionsParams{Before: s.now(), MaxRows: sweepBatch})
 		if err != nil {
 			return fmt.Errorf("deleting old assertions: %w", err)
 		}

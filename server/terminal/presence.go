@@ -47,7 +47,7 @@ type presence struct {
 }
 
 func newPresence(d Deps) *presence {
-	return &presence{store: d.Store, every: d.Config.Flush, log: d.Logger, news: make(map[uuid.UUID]seen)}
+	return &presence{store: d.Pools.Jobs, every: d.Config.Flush, log: d.Logger, news: make(map[uuid.UUID]seen)}
 }
 
 // note takes down what a session knows.

@@ -204,6 +204,23 @@ func waitTrain(train []call) {
 	}
 }
 
+// finishes tells whether the call's commands only finish what was begun: then there
+// is a little more room for them.
+func (c *call) finishes() bool {
+	for i := range c.items {
+		k := &c.items[i].command
+		if k.Hold == uuid.Nil && k.Original == uuid.Nil && k.Kind != KindSettlement {
+			return false
+		}
+	}
+	for i := range c.behind {
+		if !c.behind[i].finishes() {
+			return false
+		}
+	}
+	return true
+}
+
 // enqueue fails with ErrOverloaded if more commands would wait than may, unless
 // none do.
 func (l *Ledger) enqueue(c *call) error {
@@ -216,8 +233,11 @@ func (l *Ledger) enqueue(c *call) error {
 	for i := range c.behind {
 		l.nameMeters(&c.behind[i])
 	}
-	n := int64(c.commands())
-	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(l.cfg.QueueSize) || waiting == n {
+	n, room := int64(c.commands()), l.cfg.QueueSize
+	if c.finishes() {
+		room += l.cfg.reserve()
+	}
+	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(room) || waiting == n {
 		select {
 		case l.queue <- c:
 			l.relief()

@@ -49,7 +49,7 @@ func (l *Ledger) expire(ctx context.Context) {
 func (l *Ledger) expireDue(ctx context.Context) (int, error) {
 	bounded, cancel := context.WithTimeout(ctx, l.cfg.attemptTimeout())
 	defer cancel()
-	rows, err := l.pool.Query(bounded, selectDue, maxDue)
+	rows, err := l.cfg.Jobs.Query(bounded, selectDue, maxDue)
 	if err != nil {
 		return 0, fmt.Errorf("looking for expired holds: %w", err)
 	}

@@ -24,7 +24,7 @@ type follower struct {
 	next int64 // the first transaction number not yet read; 0 before start
 }
 
-func newFollower(l *Ledger) *follower { return &follower{pool: l.pool} }
+func newFollower(l *Ledger) *follower { return &follower{pool: l.cfg.Events} }
 
 func (f *follower) started() bool { return f.next != 0 }
 

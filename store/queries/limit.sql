@@ -38,3 +38,14 @@ DELETE FROM rate_limits
                 WHERE r.tat < @now::timestamptz
                 LIMIT @max_rows
                   FOR UPDATE SKIP LOCKED);
+
+-- SpendTokens takes tokens out of many buckets, whether they are there or not: a
+-- bucket that owes some is empty for as much longer.
+-- name: SpendTokens :many
+INSERT INTO rate_limits AS r (key, tat)
+SELECT s.key, sqlc.arg(now)::timestamptz + s.cost_us * interval '1 microsecond'
+  FROM (SELECT unnest(sqlc.arg(keys)::bytea[]) AS key, unnest(sqlc.arg(costs_us)::bigint[]) AS cost_us) AS s
+ ORDER BY s.key
+ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
+   SET tat = greatest(r.tat, sqlc.arg(now)::timestamptz) + (excluded.tat - sqlc.arg(now)::timestamptz)
+RETURNING key, tat;

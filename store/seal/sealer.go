@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tillbook/tillbook/store"
 )
 
 // Config tunes a Sealer. Signer or Signers is needed; everything else has a default.
@@ -109,7 +111,7 @@ func (s *Sealer) Run(ctx context.Context) {
 func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		// Unlike a row's lock this one writes nothing: rounds that find nothing to
 		// seal use up no transaction number and wait for no disk.
 		var mine bool
@@ -135,6 +137,17 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 		return s.seal(ctx, tx, h, batches)
 	})
 	return more, err
+}
+
+// inTx runs f in a transaction. One that may not be replicated is a failure: nothing
+// may come of a checkpoint that a failover would take back.
+func (s *Sealer) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return store.Replicated(conn.Conn(), func() error { return pgx.BeginFunc(ctx, conn, f) })
 }
 
 // beginRound also tells the planner to look things up by index, whatever it thinks of

@@ -38,7 +38,10 @@ type serveCmd struct {
 	Countries   []string      `name:"countries" placeholder:"CODE" help:"Countries whose phone numbers may register, such as ID,MY. Without it, all."`
 
 	NoMigrate bool  `name:"no-migrate" help:"Leave the schema as it is. Without this, it is migrated before anything is served."`
-	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database."`
+	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database for calls; a replica takes some more beside them."`
+
+	ReadDatabaseURL string        `name:"read-database-url" placeholder:"URL" help:"A standby, where statements, reports and further pages of lists are read of what can't have changed since. Without it, all is read on the primary."`
+	ReadMaxLag      time.Duration `name:"read-max-lag" default:"10s" help:"How far behind the standby may be and still be read."`
 
 	LogFormat string `name:"log-format" enum:"text,json" default:"text" help:"How the log is written, to standard error: ${enum}."`
 	LogLevel  string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"From where on it is written: ${enum}."`
@@ -163,6 +166,8 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		GRPCListen:      cmd.GRPCListen,
 		MaxConns:        cmd.MaxConns,
 		SkipMigrate:     cmd.NoMigrate,
+		ReadURL:         cmd.ReadDatabaseURL,
+		ReadMaxLag:      cmd.ReadMaxLag,
 		Sandbox:         cmd.Sandbox,
 		SMSWebhookURL:   cmd.SMSWebhookURL,
 		SealName:        cmd.SealName,
