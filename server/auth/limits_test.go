@@ -117,6 +117,9 @@ func TestPumpingMessagesIsBoundedByTheBlock(t *testing.T) {
 	if n := r.service.Stats().CodesRefused; n != 270 {
 		t.Errorf("%d codes count as refused, want 270", n)
 	}
+	if n := r.service.Stats().PasswordsHashed; n != 30 {
+		t.Errorf("%d passwords were hashed, want only those of the 30 registrations", n)
+	}
 	if n := strings.Count(w.log.String(), "codes are refused"); n != 1 {
 		t.Errorf("operators were told %d times, want once", n)
 	}

@@ -1,9 +1,15 @@
 package hostile
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"regexp"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 )
@@ -24,5 +30,50 @@ func h2c(t *testing.T) *http.Client {
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// caller is who calls as far as headers say.
+type caller struct {
+	credentials string // of the Authorization header
+	address     string // as a trusted proxy would pass it on
+}
+
+// call makes a unary call in JSON. It returns the public reason of a refusal, ""
+// after a success, and fails the test if there is neither.
+func call(ctx context.Context, t *testing.T, client *http.Client, r *replica, who caller, procedure string, req, res proto.Message) string {
+	t.Helper()
+	body, err := protojson.Marshal(req)
+	must(t, err)
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.http+procedure, bytes.NewReader(body))
+	must(t, err)
+	post.Header.Set("Content-Type", "application/json")
+	if who.credentials != "" {
+		post.Header.Set("Authorization", who.credentials)
+	}
+	if who.address != "" {
+		post.Header.Set("X-Forwarded-For", who.address)
+	}
+	answer, err := client.Do(post)
+	if err != nil {
+		t.Errorf("%s: %v", procedure, err)
+		return "no answer"
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Errorf("%s: %v", procedure, err)
+		return "no answer"
+	}
+	if answer.StatusCode == http.StatusOK {
+		if err := protojson.Unmarshal(text, res); err != nil {
+			t.Errorf("%s answered %q: %v", procedure, text, err)
+		}
+		return ""
+	}
+	if reason := reasonIn.FindSubmatch(text); reason != nil {
+		return string(reason[1])
+	}
+	t.Errorf("%s was refused without a reason: %d %q", procedure, answer.StatusCode, text)
+	return "no reason"
 }
