@@ -35,8 +35,18 @@ func h2c(t *testing.T) *http.Client {
 
 // caller is who calls as far as headers say.
 type caller struct {
-	credentials string // of the Authorization header
-	address     string // as a trusted proxy would pass it on
+	credentials string  // of the Authorization header
+	address     string  // as a trusted proxy would pass it on
+	device      *device // signs the credentials of each call anew; nil if there is none
+}
+
+// authorization is the header for one call.
+func (c caller) authorization(t *testing.T) string {
+	t.Helper()
+	if c.device != nil {
+		return c.device.assertion(t)
+	}
+	return c.credentials
 }
 
 // call makes a unary call in JSON. It returns the public reason of a refusal, ""
@@ -48,8 +58,8 @@ func call(ctx context.Context, t *testing.T, client *http.Client, r *replica, wh
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.http+procedure, bytes.NewReader(body))
 	must(t, err)
 	post.Header.Set("Content-Type", "application/json")
-	if who.credentials != "" {
-		post.Header.Set("Authorization", who.credentials)
+	if authorization := who.authorization(t); authorization != "" {
+		post.Header.Set("Authorization", authorization)
 	}
 	if who.address != "" {
 		post.Header.Set("X-Forwarded-For", who.address)
