@@ -24,7 +24,7 @@ var reasonIn = regexp.MustCompile(`"reason":\s*"([A-Z_]+)"`)
 var webStatus = regexp.MustCompile(`(?i)grpc-status: ?([0-9]+)`)
 
 // h2c is a client that speaks HTTP/2 in plain text.
-func h2c(t *testing.T) *http.Client {
+func h2c(t testing.TB) *http.Client {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -41,7 +41,7 @@ type caller struct {
 }
 
 // authorization is the header for one call.
-func (c caller) authorization(t *testing.T) string {
+func (c caller) authorization(t testing.TB) string {
 	t.Helper()
 	if c.device != nil {
 		return c.device.assertion(t)
@@ -51,7 +51,7 @@ func (c caller) authorization(t *testing.T) string {
 
 // call makes a unary call in JSON. It returns the public reason of a refusal, ""
 // after a success, and fails the test if there is neither.
-func call(ctx context.Context, t *testing.T, client *http.Client, r *replica, who caller, procedure string, req, res proto.Message) string {
+func call(ctx context.Context, t testing.TB, client *http.Client, r *replica, who caller, procedure string, req, res proto.Message) string {
 	t.Helper()
 	body, err := protojson.Marshal(req)
 	must(t, err)

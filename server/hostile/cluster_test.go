@@ -24,7 +24,7 @@ type cluster struct {
 	client   *http.Client
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{url: storetest.NewDatabase(t), secret: secretFile(t), sms: newGateway(t), client: h2c(t)}
 	for range 3 {
@@ -35,7 +35,7 @@ func newCluster(t *testing.T) *cluster {
 }
 
 // metric is the sum over all replicas.
-func (c *cluster) metric(t *testing.T, name string) (sum float64) {
+func (c *cluster) metric(t testing.TB, name string) (sum float64) {
 	t.Helper()
 	for _, r := range c.replicas {
 		sum += r.metric(t, name)
@@ -44,7 +44,7 @@ func (c *cluster) metric(t *testing.T, name string) (sum float64) {
 }
 
 // register registers somebody, as a caller from an address of their own.
-func (c *cluster) register(t *testing.T, n int) *authv1.Session {
+func (c *cluster) register(t testing.TB, n int) *authv1.Session {
 	t.Helper()
 	phone, from := fmt.Sprintf("+62811%08d", n), caller{address: fmt.Sprintf("198.51.100.%d", n)}
 	begun := &authv1.RegisterResponse{}
@@ -69,7 +69,7 @@ type gateway struct {
 	sent map[string][]string // texts by number
 }
 
-func newGateway(t *testing.T) *gateway {
+func newGateway(t testing.TB) *gateway {
 	t.Helper()
 	g := &gateway{sent: make(map[string][]string)}
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func newGateway(t *testing.T) *gateway {
 var codePattern = regexp.MustCompile(`\b[0-9]{6}\b`)
 
 // code waits for the message to a number and returns the code in it.
-func (g *gateway) code(t *testing.T, phone string) (code string) {
+func (g *gateway) code(t testing.TB, phone string) (code string) {
 	t.Helper()
 	eventually(t, "a code for "+phone, func() bool {
 		g.mu.Lock()

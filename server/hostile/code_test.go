@@ -31,6 +31,7 @@ func parallel(n, at int, f func(i int)) {
 // Ten thousand guesses of one code, from as many addresses, on three replicas at
 // once: five are compared with it, whatever the replicas know of each other.
 func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	const phone = "+628110000001"
 	begun := &authv1.RegisterResponse{}
@@ -72,6 +73,7 @@ func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
 // cost is bounded by the block of numbers and, where a block has a bound of its own,
 // by the country; the metric rises that the alert is raised on.
 func TestCodesAlongOnePrefixCostLittleAndAreTold(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	asked := size(600, 10_000)
 	var ends tally

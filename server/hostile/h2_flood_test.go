@@ -19,6 +19,10 @@ func onBothDoors(t *testing.T, name string, attack func(t *testing.T, ctx contex
 	r := sandbox(t)
 	for _, door := range doors {
 		t.Run(door, func(t *testing.T) {
+			r := r
+			if *full { // so that the memory is that of this door alone
+				r = sandbox(t)
+			}
 			r.withstands(t, name+", "+door+" door", func(ctx context.Context) string { return attack(t, ctx, r.door(door)) })
 		})
 	}

@@ -2,7 +2,6 @@ package hostile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,7 +41,7 @@ func dialH2(t *testing.T, address string, deaf bool, settings ...http2.Setting) 
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	c := &h2{conn: conn, framer: http2.NewFramer(conn, conn), next: 1, ended: make(chan struct{})}
-	c.hpack = hpack.NewEncoder(&c.header)
+	c.begin()
 	_, err = io.WriteString(conn, http2.ClientPreface)
 	must(t, err)
 	must(t, c.framer.WriteSettings(settings...))
@@ -51,6 +50,9 @@ func dialH2(t *testing.T, address string, deaf bool, settings ...http2.Setting) 
 	}
 	return c
 }
+
+// begin makes the table of headers.
+func (c *h2) begin() { c.hpack = hpack.NewEncoder(&c.header) }
 
 func (c *h2) read() {
 	defer close(c.ended)
@@ -167,10 +169,4 @@ func (l *tally) String() string {
 		parts = append(parts, fmt.Sprintf("%d× %s", n, what))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// isGone says whether an error is that of a connection which the server closed.
-func isGone(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed)
 }

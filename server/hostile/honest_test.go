@@ -25,7 +25,7 @@ const ceiling = 1024
 // withstands attacks a server while an honest customer uses it: none of the
 // customer's calls may fail, the server must be there afterwards and its memory
 // stay below the ceiling. The attack says what it did and what became of it.
-func (r *replica) withstands(t *testing.T, name string, attack func(context.Context) string) {
+func (r *replica) withstands(t testing.TB, name string, attack func(context.Context) string) {
 	t.Helper()
 	ada := r.customer(t, "ada")
 	ben := r.customer(t, "ben")
@@ -48,7 +48,7 @@ func (r *replica) withstands(t *testing.T, name string, attack func(context.Cont
 
 // serve has one customer pay another, and look at the wallet, through both doors
 // for as long as something else takes. It returns how long the calls took.
-func (r *replica) serve(t *testing.T, from, to *customer, meanwhile func(context.Context) string) ([]time.Duration, string) {
+func (r *replica) serve(t testing.TB, from, to *customer, meanwhile func(context.Context) string) ([]time.Duration, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -110,7 +110,7 @@ type customer struct {
 var customers atomic.Int64
 
 // customer registers somebody and gives them money.
-func (r *replica) customer(t *testing.T, name string) *customer {
+func (r *replica) customer(t testing.TB, name string) *customer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -155,7 +155,7 @@ func (c *customer) look(ctx context.Context) error {
 	return c.conn.Invoke(ctx, walletv1connect.WalletServiceGetWalletProcedure, &walletv1.GetWalletRequest{}, &walletv1.GetWalletResponse{}, grpc.WaitForReady(true))
 }
 
-func dialGRPC(t *testing.T, address string) *grpc.ClientConn {
+func dialGRPC(t testing.TB, address string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)

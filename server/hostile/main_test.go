@@ -23,8 +23,18 @@ func size[T any](small, large T) T {
 	return small
 }
 
-// program is the server's.
-var program string
+// folder is where the program is built; it goes when the tests end.
+var folder string
+
+// program builds the server's, once.
+var program = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(folder, "tillbook")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../cmd/tillbook").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return path, nil
+})
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -32,19 +42,16 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tillbook-hostile-")
-	if err != nil {
+	var err error
+	if folder, err = os.MkdirTemp("", "tillbook-hostile-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "tillbook")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../cmd/tillbook").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		return 1
-	}
+	defer os.RemoveAll(folder)
 	code := m.Run()
-	figures.print()
+	if len(figures.rows) > 0 {
+		figures.print()
+	}
 	return code
 }
 
@@ -69,7 +76,7 @@ type table struct {
 	rows []figure
 }
 
-func (l *table) add(t *testing.T, f figure) {
+func (l *table) add(t testing.TB, f figure) {
 	t.Helper()
 	t.Logf("%s: %s", f.attack, f.did)
 	if f.peak > 0 {

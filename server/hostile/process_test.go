@@ -31,13 +31,13 @@ type replica struct {
 }
 
 // sandbox starts one replica with a sandbox on a database of its own.
-func sandbox(t *testing.T) *replica {
+func sandbox(t testing.TB) *replica {
 	t.Helper()
 	return startReplica(t, storetest.NewDatabase(t), "--sandbox")
 }
 
 // secretFile makes a key as production has it.
-func secretFile(t *testing.T) string {
+func secretFile(t testing.TB) string {
 	t.Helper()
 	key := make([]byte, 32)
 	rand.Read(key)
@@ -47,10 +47,12 @@ func secretFile(t *testing.T) string {
 }
 
 // startReplica runs a server until the test ends. It must still be there by then.
-func startReplica(t *testing.T, database string, args ...string) *replica {
+func startReplica(t testing.TB, database string, args ...string) *replica {
 	t.Helper()
+	path, err := program()
+	must(t, err)
 	r := &replica{exited: make(chan struct{})}
-	r.cmd = exec.Command(program, append([]string{"serve", "--database-url", database, "--no-migrate", "--max-conns", "10",
+	r.cmd = exec.Command(path, append([]string{"serve", "--database-url", database, "--no-migrate", "--max-conns", "10",
 		"--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--grace", "1s", "--log-format", "json"}, args...)...)
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := r.cmd.StderrPipe()
@@ -135,7 +137,7 @@ func (r *replica) ready() bool {
 var plainClient = &http.Client{Timeout: 10 * time.Second}
 
 // metric is the sum of a metric over its labels.
-func (r *replica) metric(t *testing.T, name string) (sum float64) {
+func (r *replica) metric(t testing.TB, name string) (sum float64) {
 	t.Helper()
 	res, err := plainClient.Get("http://" + r.http + "/metrics")
 	must(t, err)
@@ -157,7 +159,7 @@ func (r *replica) metric(t *testing.T, name string) (sum float64) {
 }
 
 // memory is one of the lines in MiB in which Linux says how much a process has.
-func (r *replica) memory(t *testing.T, what string) int {
+func (r *replica) memory(t testing.TB, what string) int {
 	t.Helper()
 	text, err := os.ReadFile(r.proc("status"))
 	must(t, err)
@@ -168,7 +170,7 @@ func (r *replica) memory(t *testing.T, what string) int {
 }
 
 // forgetPeak makes VmHWM begin anew.
-func (r *replica) forgetPeak(t *testing.T) {
+func (r *replica) forgetPeak(t testing.TB) {
 	t.Helper()
 	must(t, os.WriteFile(r.proc("clear_refs"), []byte("5"), 0))
 }

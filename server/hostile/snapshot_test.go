@@ -15,7 +15,7 @@ var counted = map[string]bool{"challenges": true, "auth_events": true, "audit_re
 
 // snapshot is a checksum of every row that names something of the prize, by table
 // and thing.
-func (w *world) snapshot(t *testing.T) map[string]string {
+func (w *world) snapshot(t testing.TB) map[string]string {
 	t.Helper()
 	conn := w.connect(t)
 	rows, err := conn.Query(t.Context(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
@@ -41,7 +41,7 @@ func (w *world) snapshot(t *testing.T) map[string]string {
 	return sums
 }
 
-func (w *world) sum(t *testing.T, conn *pgx.Conn, table string, thing uuid.UUID) string {
+func (w *world) sum(t testing.TB, conn *pgx.Conn, table string, thing uuid.UUID) string {
 	t.Helper()
 	var sum *string
 	must(t, conn.QueryRow(t.Context(), fmt.Sprintf("SELECT md5(string_agg(r::text, '|' ORDER BY r::text)) FROM %s r WHERE r::text LIKE $1", pgx.Identifier{table}.Sanitize()),

@@ -33,7 +33,7 @@ func activateRequest(key ed25519.PrivateKey, code string) *terminalv1.ActivateRe
 }
 
 // assertion signs a fresh one.
-func (d *device) assertion(t *testing.T) string {
+func (d *device) assertion(t testing.TB) string {
 	t.Helper()
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
@@ -47,7 +47,7 @@ func (d *device) assertion(t *testing.T) string {
 }
 
 // device makes a merchant of somebody's, with a store, a terminal and its device.
-func (c *cluster) device(t *testing.T, owner caller) *device {
+func (c *cluster) device(t testing.TB, owner caller) *device {
 	t.Helper()
 	ctx, r := t.Context(), c.replicas[0]
 	ok := func(got string) {
@@ -73,6 +73,7 @@ func (c *cluster) device(t *testing.T, owner caller) *device {
 // Whoever copied an assertion off the wire uses it at the other replicas while the
 // device uses it at its own: one of them all is served.
 func TestAnAssertionIsGoodOnceOnAllReplicas(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	d := c.device(t, caller{credentials: "Bearer " + c.register(t, 1).GetAccessToken()})
 	use := func(ctx context.Context, r *replica, assertion string) string {

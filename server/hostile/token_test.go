@@ -176,6 +176,7 @@ func (f *forger) tokens() map[string]string {
 }
 
 func TestForgedTokensOpenNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ada := c.register(t, 1)
 	f := newForger(t, c, ada.GetAccessToken())

@@ -1,11 +1,8 @@
 package hostile
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -18,6 +15,7 @@ import (
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/sdk"
+	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -37,7 +35,7 @@ type world struct {
 	callers map[string]caller
 	// bystander is somebody whom anybody may pay.
 	bystander string
-	// replica serves production's procedures; the sandbox only helped to make all this.
+	// replica is where they try.
 	replica *replica
 }
 
@@ -48,12 +46,13 @@ type shop struct {
 	device                    *device
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld makes it on a database, through a sandbox.
+func newWorld(t testing.TB, url string, maker *replica) *world {
 	t.Helper()
-	w := &world{url: storetest.NewDatabase(t), prize: map[string]string{}, own: map[string]string{}, callers: map[string]caller{}}
-	secret := secretFile(t)
-	maker := startReplica(t, w.url, "--sandbox", "--secret-file", secret)
-	w.operator = w.makeOperator(t)
+	w := &world{url: url, prize: map[string]string{}, own: map[string]string{}, callers: map[string]caller{}}
+	_, key, err := storetest.Open(t, store.Config{URL: url, Role: store.NoRole, MaxConns: 1}).CreateOperator(t.Context(), "ops")
+	must(t, err)
+	w.operator = key
 	vera, ben := maker.customer(t, "vera"), maker.customer(t, "ben")
 	w.bystander = ben.username
 	w.names = []string{vera.username, vera.phone}
@@ -66,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	lost := gone.token()
 	must(t, gone.client.Auth.Logout(t.Context()))
 	revoked := maker.device(t, theirs)
-	_, err := theirs.owner.client.Terminals.Revoke(t.Context(), theirs.merchant, revoked.terminal)
+	_, err = theirs.owner.client.Terminals.Revoke(t.Context(), theirs.merchant, revoked.terminal)
 	must(t, err)
 	bearer := func(token string) caller { return caller{credentials: "Bearer " + token} }
 	w.callers["nobody"] = caller{}
@@ -79,28 +78,14 @@ func newWorld(t *testing.T) *world {
 	w.callers["an operator"] = bearer(w.operator)
 	w.callers["another merchant's terminal"] = caller{device: theirs.device}
 	w.callers["a revoked terminal"] = caller{device: revoked}
-	w.replica = startReplica(t, w.url, "--secret-file", secret, "--sms-webhook-url", newGateway(t).url)
 	return w
-}
-
-// makeOperator makes an operator as one does, with the program.
-func (w *world) makeOperator(t *testing.T) string {
-	t.Helper()
-	var complaint bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, "operator", "create", "--name", "ops", "--database-url", w.url)
-	cmd.Stderr = &complaint
-	key, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, &complaint)
-	}
-	return strings.TrimSpace(string(key))
 }
 
 func usd(amount string) *tillbook.CreateCheckoutRequest {
 	return &tillbook.CreateCheckoutRequest{Amount: tillbook.MustMoney(amount + " USD").Proto()}
 }
 
-func (r *replica) shop(t *testing.T, owner *customer) *shop {
+func (r *replica) shop(t testing.TB, owner *customer) *shop {
 	t.Helper()
 	s := &shop{owner: owner}
 	m, err := owner.client.Merchants.Create(t.Context(), &tillbook.CreateMerchantRequest{
@@ -117,7 +102,7 @@ func (r *replica) shop(t *testing.T, owner *customer) *shop {
 }
 
 // device adds a terminal to a shop and activates it.
-func (r *replica) device(t *testing.T, s *shop) *device {
+func (r *replica) device(t testing.TB, s *shop) *device {
 	t.Helper()
 	made, err := s.owner.client.Terminals.Create(t.Context(), &tillbook.CreateTerminalRequest{
 		IdempotencyKey: uuid.NewString(), MerchantId: s.merchant, StoreId: s.store, Name: "Counter"})
@@ -133,7 +118,7 @@ func (r *replica) device(t *testing.T, s *shop) *device {
 }
 
 // hire makes somebody one of the shop's staff.
-func (s *shop) hire(t *testing.T, r *replica, role merchantv1.Role) *customer {
+func (s *shop) hire(t testing.TB, r *replica, role merchantv1.Role) *customer {
 	t.Helper()
 	c := r.customer(t, "staff")
 	invitation := s.invite(t, c, role)
@@ -142,7 +127,7 @@ func (s *shop) hire(t *testing.T, r *replica, role merchantv1.Role) *customer {
 	return c
 }
 
-func (s *shop) invite(t *testing.T, c *customer, role merchantv1.Role) string {
+func (s *shop) invite(t testing.TB, c *customer, role merchantv1.Role) string {
 	t.Helper()
 	invitation, err := s.owner.client.Merchants.Invite(t.Context(), &tillbook.InviteStaffRequest{
 		IdempotencyKey: uuid.NewString(), MerchantId: s.merchant, PhoneNumber: c.phone, Role: role})
@@ -151,7 +136,7 @@ func (s *shop) invite(t *testing.T, c *customer, role merchantv1.Role) string {
 }
 
 // fillPrize makes one of everything that has an id.
-func (w *world) fillPrize(t *testing.T, r *replica, s *shop, ben *customer) {
+func (w *world) fillPrize(t testing.TB, r *replica, s *shop, ben *customer) {
 	t.Helper()
 	ctx, vera := t.Context(), s.owner
 	w.prize["mer"], w.prize["sto"], w.prize["trm"] = s.merchant, s.store, s.terminal
@@ -192,7 +177,7 @@ func (w *world) fillPrize(t *testing.T, r *replica, s *shop, ben *customer) {
 }
 
 // fillOperators makes what only operators make.
-func (w *world) fillOperators(t *testing.T, r *replica, vera *customer) {
+func (w *world) fillOperators(t testing.TB, r *replica, vera *customer) {
 	t.Helper()
 	ops, err := tillbook.New("http://"+r.http, tillbook.WithOperatorKey(w.operator))
 	must(t, err)
@@ -209,14 +194,14 @@ func (w *world) fillOperators(t *testing.T, r *replica, vera *customer) {
 	w.prize["opr"] = id.Format(id.Operator, w.query(t, "SELECT id FROM operators")[0])
 }
 
-func parsed(t *testing.T, prefix id.Prefix, text string) uuid.UUID {
+func parsed(t testing.TB, prefix id.Prefix, text string) uuid.UUID {
 	t.Helper()
 	u, err := id.Parse(prefix, text)
 	must(t, err)
 	return u
 }
 
-func (w *world) connect(t *testing.T) *pgx.Conn {
+func (w *world) connect(t testing.TB) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), w.url)
 	must(t, err)
@@ -224,13 +209,13 @@ func (w *world) connect(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-func (w *world) exec(t *testing.T, statement string, args ...any) {
+func (w *world) exec(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	_, err := w.connect(t).Exec(t.Context(), statement, args...)
 	must(t, err)
 }
 
-func (w *world) query(t *testing.T, statement string) []uuid.UUID {
+func (w *world) query(t testing.TB, statement string) []uuid.UUID {
 	t.Helper()
 	rows, err := w.connect(t).Query(t.Context(), statement)
 	must(t, err)
