@@ -41,7 +41,7 @@ func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
 	}
 	right := c.sms.code(t, phone)
 	before := c.metric(t, "auth_codes_compared_total")
-	guesses := size(1_000, 10_000)
+	guesses := size(300, 10_000)
 	var ends tally
 	start := time.Now()
 	parallel(guesses, 96, func(i int) {
@@ -75,7 +75,7 @@ func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
 func TestCodesAlongOnePrefixCostLittleAndAreTold(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	asked := size(600, 10_000)
+	asked := size(200, 10_000)
 	var ends tally
 	start := time.Now()
 	parallel(asked, 96, func(i int) {

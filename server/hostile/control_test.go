@@ -25,7 +25,7 @@ func TestControlFramesThatNobodyReadsTheAnswersOfAreCutOff(t *testing.T) {
 		"empty DATA": func(c *h2) error { return c.framer.WriteData(1, false, nil) },
 	}
 	onBothDoors(t, "control frames", func(t *testing.T, ctx context.Context, address string) string {
-		connections, most := size(4, 50), size(100_000, 1_000_000)
+		connections, most := size(2, 50), size(20_000, 500_000)
 		var ends tally
 		var sent atomic.Int64
 		var attackers sync.WaitGroup

@@ -33,7 +33,7 @@ func onBothDoors(t *testing.T, name string, attack func(t *testing.T, ctx contex
 func TestRapidResetsAreCutOff(t *testing.T) {
 	onBothDoors(t, "rapid reset", func(t *testing.T, ctx context.Context, address string) string {
 		const connections = 8
-		each := size(2_000, 50_000)
+		each := size(1_000, 50_000)
 		var resets atomic.Int64
 		var ends tally
 		var attackers sync.WaitGroup
@@ -78,7 +78,7 @@ func resetOnOneConnection(t *testing.T, address string, most int, ends *tally) (
 // Headers are begun and go on without end (CVE-2023-45288).
 func TestEndlessContinuationsAreCutOff(t *testing.T) {
 	onBothDoors(t, "CONTINUATION flood", func(t *testing.T, ctx context.Context, address string) string {
-		connections, most := size(16, 200), 64<<20
+		connections, most := size(4, 200), 64<<20
 		var sent atomic.Int64
 		var ends tally
 		var attackers sync.WaitGroup
@@ -110,7 +110,7 @@ func TestEndlessContinuationsAreCutOff(t *testing.T) {
 // that few bytes on the wire become many in memory.
 func TestHeadersThatGrowWhenTheyAreReadAreRefused(t *testing.T) {
 	onBothDoors(t, "HPACK bomb", func(t *testing.T, ctx context.Context, address string) string {
-		connections, streams := size(8, 50), size(50, 500)
+		connections, streams := size(4, 50), size(25, 500)
 		var opened, refused atomic.Int64
 		var ends tally
 		var attackers sync.WaitGroup
@@ -146,7 +146,7 @@ func TestHeadersThatGrowWhenTheyAreReadAreRefused(t *testing.T) {
 // A request with thousands of small headers.
 func TestTooManyHeadersAreRefused(t *testing.T) {
 	onBothDoors(t, "header flood", func(t *testing.T, ctx context.Context, address string) string {
-		connections, streams := size(8, 50), size(20, 200)
+		connections, streams := size(4, 50), size(20, 200)
 		var opened, refused atomic.Int64
 		var attackers sync.WaitGroup
 		for range connections {

@@ -30,7 +30,7 @@ func (r *replica) withstands(t testing.TB, name string, attack func(context.Cont
 	ada := r.customer(t, "ada")
 	ben := r.customer(t, "ben")
 	calm, _ := r.serve(t, ada, ben, func(context.Context) string {
-		time.Sleep(size(300*time.Millisecond, 3*time.Second))
+		time.Sleep(size(100*time.Millisecond, 3*time.Second))
 		return ""
 	})
 	f := figure{attack: name, before: r.memory(t, "VmRSS"), calm: p99(calm)}

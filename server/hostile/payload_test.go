@@ -160,7 +160,7 @@ func TestGzipBombsAreRefused(t *testing.T) {
 	payloads["gRPC-Web"] = payload{"main", login, "application/grpc-web+proto", []string{"Grpc-Encoding", "gzip"}, whole(envelope(gzipFlag, bomb())), 0}
 	payloads["gRPC-Web stream"] = payload{"main", watch, "application/grpc-web+proto", []string{"Grpc-Encoding", "gzip"}, whole(envelope(gzipFlag, bomb())), 0}
 	r.withstands(t, "gzip bombs", func(ctx context.Context) string {
-		times := size(10, 200)
+		times := size(3, 200)
 		ends := r.attackWith(ctx, t, token, times, 64, payloads, "MESSAGE_TOO_LARGE", "grpc-status 8", "cut off")
 		return fmt.Sprintf("%d bombs of %d KiB that are %d MiB, %d ways, 64 at a time: %s", times*len(payloads), len(bomb())>>10, bombSize>>20, len(payloads), ends)
 	})
@@ -186,7 +186,7 @@ func TestHugeMessagesAreNotRead(t *testing.T) {
 	payloads["Connect stream"] = payload{"main", watch, "application/connect+proto", nil, zeros(huge, head, &read), -1}
 	payloads["gRPC-Web"] = payload{"main", login, "application/grpc-web+proto", nil, zeros(huge, head, &read), -1}
 	r.withstands(t, "100 MiB messages", func(ctx context.Context) string {
-		times := size(4, 50)
+		times := size(1, 50)
 		ends := r.attackWith(ctx, t, token, times, 32, payloads, "MESSAGE_TOO_LARGE", "grpc-status 8", "cut off")
 		n := times * len(payloads)
 		return fmt.Sprintf("%d messages, %d ways, 32 at a time; of each the server took %d KiB: %s", n, len(payloads), read.Load()>>10/int64(n), ends)
@@ -220,7 +220,7 @@ func TestMessagesThatGrowWhenTheyAreReadAreBounded(t *testing.T) {
 		"a name":                           {"main", login, "application/json", nil, whole([]byte(`{"` + strings.Repeat("x", room) + `":1}`)), 0},
 	}
 	r.withstands(t, "messages that grow", func(ctx context.Context) string {
-		times := size(10, 200)
+		times := size(5, 200)
 		ends := r.attackWith(ctx, t, token, times, 64, payloads, "INVALID_ARGUMENT", "grpc-status 3", "grpc-status 7", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "grpc-status 8", "OVERLOADED")
 		return fmt.Sprintf("%d messages, %d kinds, 64 at a time: %s", times*len(payloads), len(payloads), ends)
 	})
