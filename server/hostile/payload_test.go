@@ -167,7 +167,7 @@ func TestGzipBombsAreRefused(t *testing.T) {
 }
 
 // A message that says, or is, a hundred megabytes.
-func TestHugeMessagesAreNotRead(t *testing.T) {
+func TestHugeMessagesAreRefused(t *testing.T) {
 	r := sandbox(t)
 	token := r.customer(t, "mallory").token()
 	const login, watch = authv1connect.AuthServiceLoginProcedure, walletv1connect.WalletServiceWatchWalletProcedure
