@@ -261,6 +261,8 @@ func (a attempt) allowed() []connect.Code {
 			return []connect.Code{missing, denied}
 		case a.foreign && open[a.procedure] == "":
 			return []connect.Code{missing}
+		case a.procedure == authconnect.AuthServiceChangePasswordProcedure:
+			return append(anything, unauthenticated) // at the second door it was changed already
 		default:
 			return anything
 		}

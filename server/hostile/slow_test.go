@@ -54,10 +54,11 @@ func slowness(t *testing.T) map[string]slow {
 		return b.Bytes()
 	}
 	return map[string]slow{
-		"the first line":                   {"main", []byte("P"), "OST ", false, 5 * time.Second},
-		"headers":                          {"main", []byte(post), "X-A: b\r\n", false, 5 * time.Second},
-		"a body":                           {"main", []byte(body), "   ", false, 20 * time.Second},
-		"an answer":                        {"main", []byte(strings.Repeat(get, 20)), "", true, 75 * time.Second},
+		"the first line": {"main", []byte("P"), "OST ", false, 5 * time.Second},
+		"headers":        {"main", []byte(post), "X-A: b\r\n", false, 5 * time.Second},
+		"a body":         {"main", []byte(body), "   ", false, 20 * time.Second},
+		// What has arrived is read on long after the server has hung up, so its end is not seen.
+		"an answer":                        {"main", []byte(strings.Repeat(get, 20)), "", true, time.Hour},
 		"the preface":                      {"native", []byte(http2.ClientPreface[:10]), "x", false, 5 * time.Second},
 		"a body over HTTP/2":               {"main", greeting(true), "\x00", false, 20 * time.Second},
 		"a body over HTTP/2, native door":  {"native", greeting(true), "\x00", false, 30 * time.Second},
