@@ -81,6 +81,27 @@ fleet: build postgres ## Bring 22,000 terminals online, kill a replica, count wh
 	@go build -o bin/fleet ./examples/fleet
 	@exec bin/fleet $(FLEET)
 
+.PHONY: hostile
+hostile: postgres ## Attack a running server at full size, and print what it took; takes some minutes
+	@go run ./store/storetest/testserver -- go test ./server/hostile -count=1 -timeout 30m -v -run '^Test' -full | grep -v '^=== '
+
+# How long each decoder of what comes from outside is fed with random input.
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: postgres ## Feed every decoder of outside input with random input, FUZZTIME=10s each
+	@exec go run ./store/storetest/testserver -- $(SHELL) -euo pipefail -c ' \
+	targets=0; total=0; \
+	for folder in $$(git ls-files -co --exclude-standard "*_test.go" | xargs grep -l "^func Fuzz" | xargs -n1 dirname | sort -u); do \
+		for target in $$(sed -n "s/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p" $$folder/*_test.go); do \
+			printf "%-28s %-24s " ./$$folder $$target; \
+			log=$$(go test ./$$folder -run "^$$" -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) 2>&1) || { echo CRASHED; echo "$$log"; exit 1; }; \
+			n=$$(sed -n "s/.*execs: \([0-9]*\).*/\1/p" <<<"$$log" | tail -1); \
+			echo "$${n:-0} runs, nothing crashed"; \
+			targets=$$((targets+1)); total=$$((total+$${n:-0})); \
+		done; \
+	done; \
+	echo "fuzz: targets=$$targets runs=$$total crashed=0"'
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
