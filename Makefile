@@ -78,11 +78,16 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 	@go build -o bin/cluster ./examples/cluster
 	@exec bin/cluster $(CLUSTER)
 
+.PHONY: test-cluster
+test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
+	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags cluster ./examples/cluster
 	staticcheck ./...
 	buf lint proto
 	buf format -d --exit-code proto
