@@ -82,6 +82,11 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
 	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
 
+.PHONY: upgrade-test
+upgrade-test: build install-cluster ## Replace the last version by this one under load, and back, and by colours; UPGRADE_FROM=v1.2.0
+	@go build -o bin/upgrade ./examples/cluster/upgrade
+	@exec bin/upgrade -from "$(UPGRADE_FROM)" $(UPGRADE)
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
