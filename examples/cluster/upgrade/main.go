@@ -42,15 +42,14 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	r, err := run(ctx, os.Stdout, o)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "upgrade-test:", err)
-		os.Exit(1)
-	}
 	for _, err := range r.Errors {
 		fmt.Println(err)
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "upgrade-test:", err)
+	}
 	fmt.Println(r)
-	if !r.OK() {
+	if err != nil || !r.OK() {
 		os.Exit(1)
 	}
 }
