@@ -87,6 +87,11 @@ upgrade-test: build install-cluster ## Replace the last version by this one unde
 	@go build -o bin/upgrade ./examples/cluster/upgrade
 	@exec bin/upgrade -from "$(UPGRADE_FROM)" $(UPGRADE)
 
+.PHONY: check-deploy
+check-deploy: build ## Check what examples/cluster/deploy holds against those who read it
+	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze checks the unit: apt-get install systemd"; exit 1; }
+	@cd examples/cluster/deploy/check && go vet ./... && go test -count=1 -timeout 120s ./...
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
