@@ -31,7 +31,9 @@ func (v *Verdict) exactlyOnce(e *Evidence) {
 				continue // the merchant, who has no history of this kind
 			}
 			if other := due[name][o.Answer.Transaction]; other != nil {
-				v.Lost++
+				if name == o.From { // told once, not for both sides
+					v.Lost++
+				}
 				v.problem("one transaction for two", "%s and operation %d have the answer %s", describe(o), other.operation.ID, o.Answer.Transaction)
 			}
 			due[name][o.Answer.Transaction] = &owed{operation: o, cents: cents}
@@ -57,6 +59,7 @@ func (v *Verdict) exactlyOnce(e *Evidence) {
 // match looks at one history. What is in it twice, or isn't an answer though another
 // transaction for the same operation is, was executed twice.
 func (v *Verdict) match(p Person, due map[string]*owed, marked map[string]*record.Operation, twice map[*record.Operation]bool) {
+	open := make(map[*record.Operation]bool) // whose outcome nobody knows, and that was executed
 	for i, t := range p.History {
 		if i == 0 && t.Cents == p.Funded {
 			continue
@@ -80,6 +83,11 @@ func (v *Verdict) match(p Person, due map[string]*owed, marked map[string]*recor
 			v.problem("doubled", "%s of %s: %s, which was answered with %s", t.ID, p.Name, describe(o), o.Answer.Transaction)
 		case o.Answer.Outcome == record.Refused:
 			v.problem("executed though refused", "%s of %s: %s", t.ID, p.Name, describe(o))
+		case open[o]:
+			twice[o] = true
+			v.problem("doubled", "%s of %s: %s", t.ID, p.Name, describe(o))
+		default:
+			open[o] = true
 		}
 	}
 }
