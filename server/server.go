@@ -27,6 +27,7 @@ type Server struct {
 	unready, draining context.Context
 	leave, drain      context.CancelFunc
 	sleep             func(time.Duration)
+	now               func() time.Time // the database's, see followClock
 
 	// owned is what Close closes, last opened first.
 	owned []func() error

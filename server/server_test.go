@@ -36,13 +36,17 @@ type replica struct {
 	stop func() error
 }
 
-func startReplica(t *testing.T, url string) *replica {
+func startReplica(t *testing.T, url string, change ...func(*Config)) *replica {
 	t.Helper()
 	log := &lockedBuffer{}
-	s, err := New(t.Context(), Config{
+	cfg := Config{
 		Listen: "127.0.0.1:0", GRPCListen: "127.0.0.1:0", DatabaseURL: url, Sandbox: true, SkipMigrate: true,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"connectrpc.com/connect/v2"
 
@@ -43,6 +42,9 @@ func (s *Server) open(ctx context.Context) (front, error) {
 	s.own(t.close)
 	db, books, err := s.openBooks(ctx, t)
 	if err != nil {
+		return front{}, err
+	}
+	if err := s.followClock(ctx, db); err != nil {
 		return front{}, err
 	}
 	key, err := s.startSealing(ctx, t, db)
@@ -124,25 +126,25 @@ type nouns struct {
 
 func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
 	log := seal.NewLog(db.Pool)
-	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), s.now)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err
 	}
 	n := &nouns{}
 	n.auth, err = auth.New(auth.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
-		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
@@ -150,11 +152,11 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 		}
 	})
 	s.openShops(n, db, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier})
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier, Clock: s.now})
 	n.seal = sealservice.New(log, key)
 	n.audit = auditservice.New(db)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
-	n.user = user.New(user.Deps{Store: db, Ledger: books})
+	n.user = user.New(user.Deps{Store: db, Ledger: books, Clock: s.now})
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
@@ -167,11 +169,11 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
 	n.terminal = terminal.New(terminal.Deps{
 		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
-		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+		Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	n.merchant = merchant.New(merchant.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(n.merchant.Run)
 	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)

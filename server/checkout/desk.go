@@ -22,6 +22,8 @@ type Deps struct {
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
 	// same on all replicas.
 	Key []byte
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// SweepInterval is how often Run looks for checkouts that have expired, on
@@ -36,6 +38,7 @@ type Desk struct {
 	store  *store.Store
 	ledger *ledger.Ledger
 	key    []byte
+	now    func() time.Time
 	log    *slog.Logger
 	sweep  time.Duration
 	held   time.Duration
@@ -46,6 +49,9 @@ func New(deps Deps) *Desk {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
 	if deps.SweepInterval <= 0 {
 		deps.SweepInterval = time.Second
 	}
@@ -53,7 +59,7 @@ func New(deps Deps) *Desk {
 		deps.CaptureLife = captureLife
 	}
 	return &Desk{
-		store: deps.Store, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
+		store: deps.Store, ledger: deps.Ledger, key: deps.Key, now: deps.Clock, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

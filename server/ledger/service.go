@@ -32,6 +32,8 @@ type Deps struct {
 	Log *seal.Log
 	// LogKey is the log's public key.
 	LogKey string
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
 }
 
 // Service implements LedgerService.
@@ -40,6 +42,7 @@ type Service struct {
 	books     *books.Ledger
 	log       *seal.Log
 	logKey    string
+	now       func() time.Time
 	verifying atomic.Bool
 	// closed ends a verification under way.
 	closed context.Context
@@ -50,8 +53,11 @@ var _ ledgerv1connect.LedgerServiceHandler = (*Service)(nil)
 
 // New returns the service; Close ends it.
 func New(deps Deps) *Service {
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKey: deps.LogKey, closed: closed, close: cancel}
+	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKey: deps.LogKey, now: deps.Clock, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.
