@@ -73,6 +73,11 @@ fleet: build postgres ## Bring 22,000 terminals online, kill a replica, count wh
 	@go build -o bin/fleet ./examples/fleet
 	@exec bin/fleet $(FLEET)
 
+.PHONY: cluster
+cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQL with standbys, Prometheus; CLUSTER="-replicas 5" for more
+	@go build -o bin/cluster ./examples/cluster
+	@exec bin/cluster $(CLUSTER)
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
@@ -133,6 +138,31 @@ install-postgres:
 		echo "create_main_cluster = false" | $$root tee -a /etc/postgresql-common/createcluster.conf >/dev/null; \
 	fi; \
 	$$install postgresql >/dev/null
+
+# What the cluster is made of. Debian would start each of them as a service, unless a
+# policy says not to while they are installed; an existing policy is kept.
+CLUSTER_PROGRAMS = haproxy patroni etcd prometheus prometheus-alertmanager
+CLUSTER_PACKAGES = haproxy patroni etcd-server etcd-client prometheus prometheus-alertmanager
+CLUSTER_OK = PATH=$$PATH:/usr/sbin; for program in $(CLUSTER_PROGRAMS); do command -v $$program >/dev/null || exit 1; done
+CLUSTER_HINT = The cluster needs these packages of Debian: $(CLUSTER_PACKAGES)
+
+.PHONY: install-cluster
+install-cluster: postgres
+	@if ($(CLUSTER_OK)); then exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
+	missing=$$(for package in $(CLUSTER_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+	echo "Installing with apt-get:" $$missing; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
+		trap "$$root rm -f $$policy" EXIT; \
+	fi; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	if [ -d /run/systemd/system ]; then $$root systemctl -q disable $$(echo "$$missing" | sed '/etcd-client/d; s/etcd-server/etcd/'); fi; \
+	($(CLUSTER_OK)) || { echo "$(CLUSTER_HINT)"; exit 1; }
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null

@@ -93,14 +93,25 @@ func (s *Stack) AwaitPrimary(ctx context.Context, other *Node) (primary *Node, e
 	return primary, err
 }
 
-// AwaitSynchronous waits until so many nodes are synchronous standbys of the primary.
+// AwaitSynchronous waits until so many nodes are synchronous standbys of the primary,
+// in its own eyes and in Patroni's, which learns of it a moment later: only then may
+// they take over.
 func (s *Stack) AwaitSynchronous(ctx context.Context, want int) error {
 	return await(ctx, "synchronous standbys", func(ctx context.Context) error {
 		have, err := ask(ctx, s.SuperuserURL(), "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'")
-		if err == nil && have < want {
-			err = fmt.Errorf("%d of %d are", have, want)
+		if err != nil {
+			return err
 		}
-		return err
+		known := 0
+		for _, n := range s.nodes {
+			if n.Running() && n.is(ctx, "synchronous") == nil {
+				known++
+			}
+		}
+		if min(have, known) < want {
+			return fmt.Errorf("%d of %d follow in step, and Patroni knows of %d", have, want, known)
+		}
+		return nil
 	})
 }
 

@@ -23,8 +23,10 @@ type Node struct {
 	// nodes use, which Isolate cuts.
 	postgres, rest         string
 	postgresSeen, restSeen string
-	data                   string
-	etcd, peers            []*Link
+	data, config           string
+	// disk is where the node's own disk is mounted; empty if it has none.
+	disk        string
+	etcd, peers []*Link
 }
 
 // passwords of the database's roles.
@@ -82,6 +84,15 @@ func (s *Stack) newNode(i int) (*Node, error) {
 			return nil, err
 		}
 	}
+	home := s.dirs.file("postgres")
+	if err := errors.Join(os.MkdirAll(home, 0o700), s.account.own(home)); err != nil {
+		return nil, err
+	}
+	if s.options.DiskMB > 0 {
+		if err := s.mountDisk(n); err != nil {
+			return nil, err
+		}
+	}
 	return n, s.configure(n, etcd)
 }
 
@@ -115,12 +126,9 @@ func (s *Stack) proxyNode(n *Node, i int) (etcd []string, err error) {
 
 // configure writes the files that a node is run with.
 func (s *Stack) configure(n *Node, etcd []string) error {
-	home := s.dirs.file("postgres")
-	if err := errors.Join(os.MkdirAll(home, 0o700), s.account.own(home)); err != nil {
-		return err
-	}
 	script := s.dirs.file("postgres", "post_bootstrap.sh")
 	config := s.dirs.file("postgres", n.name+".yaml")
+	n.config = config
 	values := struct {
 		passwords
 		Name, REST, RESTSeen, Postgres, PostgresSeen, Etcd string
@@ -130,7 +138,7 @@ func (s *Stack) configure(n *Node, etcd []string) error {
 	}{
 		passwords: s.passwords, Name: n.name, REST: n.rest, RESTSeen: n.restSeen, Postgres: n.postgres, PostgresSeen: n.postgresSeen,
 		Etcd: strings.Join(etcd, ","), Bin: s.programs.postgres, Data: n.data, Passfile: s.dirs.file("postgres", n.name+".pgpass"),
-		Sockets: home, PostBootstrap: script, Standbys: max(1, s.options.Standbys), Strict: s.options.Standbys > 0,
+		Sockets: s.dirs.file("postgres"), PostBootstrap: script, Standbys: max(1, s.options.Standbys), Strict: s.options.Standbys > 0,
 	}
 	if err := fill(config, patroni.Config, 0o600, values); err != nil {
 		return err
@@ -238,6 +246,9 @@ func (n *Node) is(ctx context.Context, role string) error {
 
 // Address is where PostgreSQL listens, "127.0.0.1:PORT".
 func (n *Node) Address() string { return n.postgres }
+
+// Config is the file that Patroni and patronictl are run with.
+func (n *Node) Config() string { return n.config }
 
 // Data is the folder of its files.
 func (n *Node) Data() string { return n.data }

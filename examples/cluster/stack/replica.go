@@ -133,6 +133,15 @@ func (s *Stack) Verify(ctx context.Context, program string) error {
 	return s.run(ctx, program, "verify", "--database-url", s.OwnerURL())
 }
 
+// OperatorKey has a program make a key for an operator.
+func (s *Stack) OperatorKey(ctx context.Context, program string) (string, error) {
+	out, err := exec.CommandContext(ctx, program, "operator", "create", "--name", "cluster", "--database-url", s.OwnerURL()).Output()
+	if err != nil {
+		return "", fmt.Errorf("make an operator's key: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 func (s *Stack) run(ctx context.Context, program string, args ...string) error {
 	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {

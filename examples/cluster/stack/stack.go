@@ -50,6 +50,9 @@ type Options struct {
 	// Proxied puts links in between that can be made to misbehave: from each replica
 	// to each database node, between the nodes, and from these to etcd.
 	Proxied bool
+	// DiskMB gives each database node a disk of that size, in memory, so that it can be
+	// filled up. Only root can have that. Default: no disk of its own.
+	DiskMB int64
 	// KnownPorts takes the ports that the README names instead of free ones.
 	KnownPorts bool
 	// Dir keeps all data, configuration and logs. The user postgres must be able to
@@ -249,6 +252,10 @@ func (s *Stack) Close() error {
 	} else {
 		s.endNodes()
 	}
+	var err error
+	for _, n := range s.nodes {
+		err = errors.Join(err, n.unmountDisk())
+	}
 	var back []*Process
 	for _, e := range s.etcd {
 		back = append(back, e.Process)
@@ -258,9 +265,8 @@ func (s *Stack) Close() error {
 		l.Down()
 	}
 	s.links = nil
-	var err error
 	if s.traces != nil {
-		err = s.traces.Close()
+		err = errors.Join(err, s.traces.Close())
 	}
 	if s.temporary {
 		err = errors.Join(err, os.RemoveAll(s.dirs.root))
