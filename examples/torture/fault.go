@@ -21,6 +21,20 @@ const (
 	briefly = 12 * time.Second
 )
 
+// crowd is how many callers pay without a pause where something is to break while
+// much is under way.
+const crowd = 6
+
+// busily has a fault happen while much is under way.
+func busily(fault func(context.Context, *trial) error) func(context.Context, *trial) error {
+	return func(ctx context.Context, t *trial) error {
+		crowded, cancel := context.WithCancel(ctx)
+		defer cancel()
+		t.mix.Crowd(crowded, crowd)
+		return fault(ctx, t)
+	}
+}
+
 // killReplica kills one as a power cut does.
 func killReplica(ctx context.Context, t *trial) error {
 	for range 2 {

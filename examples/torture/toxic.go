@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog"
 )
 
 // committed is PostgreSQL's message that a COMMIT is done.
@@ -53,4 +54,9 @@ func (t *commitToxic) Pipe(stub *toxics.ToxicStub) {
 // losesCommits is the toxic's name.
 const losesCommits = "lose_commits"
 
-var registerToxics = sync.OnceFunc(func() { toxics.Register(losesCommits, new(commitToxic)) })
+// registerToxics makes it known. Some of toxiproxy's own say what they do on a logger
+// that can only be turned off for all.
+var registerToxics = sync.OnceFunc(func() {
+	toxics.Register(losesCommits, new(commitToxic))
+	zerolog.SetGlobalLevel(zerolog.Disabled)
+})

@@ -136,7 +136,8 @@ func (m *Mix) Start(ctx context.Context) error {
 	return nil
 }
 
-// Crowd has that many more callers pay without a pause, until the context ends.
+// Crowd has that many more callers pay without a pause, until the context ends. It
+// waits for none of them.
 func (m *Mix) Crowd(ctx context.Context, callers int) {
 	for i := range callers {
 		m.callers.Go(func() {

@@ -38,6 +38,7 @@ type Device struct {
 	// Name is its stream's.
 	Name string
 
+	id       string
 	terminal *terminal.Terminal
 	up       atomic.Bool
 	failed   atomic.Pointer[string]
@@ -72,6 +73,7 @@ func (m *Mix) openShop(ctx context.Context) (*Shop, error) {
 		if _, err := d.terminal.Activate(ctx, made.GetActivationCode(), &terminalv1.Device{Model: "Torture", SoftwareVersion: "1.0"}); err != nil {
 			return nil, fmt.Errorf("activating a terminal: %w", err)
 		}
+		d.id = made.GetTerminal().GetTerminalId()
 		s.Devices = append(s.Devices, d)
 	}
 	return s, nil
@@ -193,15 +195,11 @@ func (m *Mix) sell(ctx context.Context) {
 	cents := 100 + mathrand.Int64N(900)
 	sale := &record.Operation{Kind: record.Sale, Group: -1, From: d.Name, Cents: cents, Key: rand.Text(), Mark: rand.Text()}
 	m.record.Begin(sale)
-	made, known := m.settle(ctx, sale, func(ctx context.Context) record.Answer {
-		c, err := d.terminal.CreateCheckout(ctx, &terminalv1.CreateCheckoutRequest{
-			IdempotencyKey: sale.Key, Amount: money(cents), Reference: sale.Mark,
-		})
-		if err != nil {
-			return answerOfTerminal(err)
-		}
-		return record.Answer{Outcome: record.Done, Checkout: c.GetCheckoutId()}
-	})
+	begin := m.sellAtTerminal
+	if mathrand.IntN(2) == 0 {
+		begin = m.sellInOffice
+	}
+	made, known := m.settle(ctx, sale, func(ctx context.Context) record.Answer { return begin(ctx, d, sale) })
 	if !known {
 		return
 	}
@@ -213,6 +211,32 @@ func (m *Mix) sell(ctx context.Context) {
 	d.hears(waiting, made.Checkout, Offered)
 	cancel()
 	m.payCheckout(ctx, m.Customers[mathrand.IntN(len(m.Customers))], made.Checkout, cents)
+}
+
+// sellAtTerminal has the terminal itself make the sale.
+func (m *Mix) sellAtTerminal(ctx context.Context, d *Device, sale *record.Operation) record.Answer {
+	c, err := d.terminal.CreateCheckout(ctx, &terminalv1.CreateCheckoutRequest{
+		IdempotencyKey: sale.Key, Amount: money(sale.Cents), Reference: sale.Mark,
+	})
+	if err != nil {
+		return answerOfTerminal(err)
+	}
+	return record.Answer{Outcome: record.Done, Checkout: c.GetCheckoutId()}
+}
+
+// sellInOffice has the merchant make it for the terminal to show. That the server takes
+// the terminal to be away passes.
+func (m *Mix) sellInOffice(ctx context.Context, d *Device, sale *record.Operation) record.Answer {
+	c, err := m.Owner.plain.Merchants.Sell(ctx, &tillbook.CreateCheckoutRequest{
+		IdempotencyKey: sale.Key, MerchantId: m.Shop.Merchant, TerminalId: d.id, Amount: money(sale.Cents), Reference: sale.Mark,
+	})
+	switch {
+	case errors.Is(err, tillbook.ReasonTerminalUnavailable):
+		return record.Answer{Outcome: record.Failed, Reason: string(tillbook.ReasonTerminalUnavailable)}
+	case err != nil:
+		return answerTo(err)
+	}
+	return record.Answer{Outcome: record.Done, Checkout: c.GetCheckoutId()}
 }
 
 func (m *Mix) payCheckout(ctx context.Context, by *Person, checkout string, cents int64) {

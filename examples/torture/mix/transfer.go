@@ -45,9 +45,10 @@ func (m *Mix) inGroup(ctx context.Context, group, i int) {
 		people[i], mathrand.IntN(waysToPay))
 }
 
-// pay has one customer pay another a little.
+// pay has one customer pay another a little, in one call or by the SDK's retries.
 func (m *Mix) pay(ctx context.Context, from, to *Person) {
-	m.transfer(ctx, &record.Operation{Group: -1, From: from.Name, To: to.Name, Cents: 1 + mathrand.Int64N(100)}, from, plainly)
+	o := &record.Operation{Group: -1, From: from.Name, To: to.Name, Cents: 1 + mathrand.Int64N(100)}
+	m.transfer(ctx, o, from, mathrand.IntN(patiently+1))
 }
 
 // transfer does it, in one of several ways.
