@@ -43,8 +43,8 @@ const GroupSize = 3
 // groupFunds is what each of a group begins with, in cents: little, so that
 // some payments are refused for want of it. customerFunds are plenty.
 const (
-	groupFunds    = 10_000
-	customerFunds = 100_000_000
+	groupFunds    = 1000
+	customerFunds = 500_000
 )
 
 // Mix is the traffic of one scenario.

@@ -192,7 +192,7 @@ func (m *Mix) sell(ctx context.Context) {
 	if !d.up.Load() {
 		return // nobody can sell there now
 	}
-	cents := 100 + mathrand.Int64N(900)
+	cents := 10 + mathrand.Int64N(90)
 	sale := &record.Operation{Kind: record.Sale, Group: -1, From: d.Name, Cents: cents, Key: rand.Text(), Mark: rand.Text()}
 	m.record.Begin(sale)
 	begin := m.sellAtTerminal

@@ -41,13 +41,13 @@ func (m *Mix) inGroup(ctx context.Context, group, i int) {
 		return
 	}
 	to := people[(i+1+mathrand.IntN(len(people)-1))%len(people)]
-	m.transfer(ctx, &record.Operation{Group: group, From: people[i].Name, To: to.Name, Cents: 1 + mathrand.Int64N(6000)},
+	m.transfer(ctx, &record.Operation{Group: group, From: people[i].Name, To: to.Name, Cents: 1 + mathrand.Int64N(600)},
 		people[i], mathrand.IntN(waysToPay))
 }
 
 // pay has one customer pay another a little, in one call or by the SDK's retries.
 func (m *Mix) pay(ctx context.Context, from, to *Person) {
-	o := &record.Operation{Group: -1, From: from.Name, To: to.Name, Cents: 1 + mathrand.Int64N(100)}
+	o := &record.Operation{Group: -1, From: from.Name, To: to.Name, Cents: 1 + mathrand.Int64N(10)}
 	m.transfer(ctx, o, from, mathrand.IntN(patiently+1))
 }
 
