@@ -78,6 +78,17 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 	@go build -o bin/cluster ./examples/cluster
 	@exec bin/cluster $(CLUSTER)
 
+# What a scenario that fails has recorded is kept in .cache/torture.
+.PHONY: torture
+torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -scenarios "$(SCENARIOS)" $(TORTURE)
+
+.PHONY: torture-short
+torture-short: build install-cluster ## Break it in the five ways that tell most
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -short $(TORTURE)
+
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
