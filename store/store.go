@@ -128,6 +128,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		return prepareConn(ctx, c, role)
 	}
+	neverCancelCommits(config)
 	return config, nil
 }
 
