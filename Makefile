@@ -78,7 +78,7 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 	@go build -o bin/cluster ./examples/cluster
 	@exec bin/cluster $(CLUSTER)
 
-# What a scenario that fails has recorded is kept in .cache/torture.
+# What scenarios recorded is kept in .cache/torture.
 .PHONY: torture
 torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
 	@go build -o bin/torture ./examples/torture

@@ -23,7 +23,7 @@
 // client didn't know what became of its money, for how long attempts failed, and how
 // long after the end of the fault, or after what was killed was killed, the last one
 // failed and the terminals were back. Where a scenario fails, what the oracle found is
-// below, and with -history all that was recorded is in a file.
+// below; with -history all that was recorded is in a file a scenario.
 //
 // # Faults that need explaining
 //

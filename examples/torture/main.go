@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.scenarios, "scenarios", "", "`names` of the scenarios to run, with spaces between; default: all")
 	flag.BoolVar(&o.short, "short", false, "run the five that tell most")
 	flag.StringVar(&o.dir, "dir", "", "an empty `folder` for all data and logs; default: one that is deleted at the end")
-	flag.StringVar(&o.history, "history", "", "a `folder` that gets what was recorded in scenarios that fail")
+	flag.StringVar(&o.history, "history", "", "a `folder` that gets all that was recorded, a file a scenario")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

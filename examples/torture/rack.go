@@ -176,7 +176,7 @@ func (r *rack) torture(ctx context.Context, s *scenario) (*oracle.Verdict, time.
 	if err != nil {
 		return nil, 0, err
 	}
-	if !v.OK() && r.options.history != "" {
+	if r.options.history != "" {
 		err = t.keepHistory(s.name)
 	}
 	return v, max(0, v.LastError-t.over, back-t.over), err

@@ -14,15 +14,12 @@ type owed struct {
 // exactlyOnce matches the histories with the answers.
 func (v *Verdict) exactlyOnce(e *Evidence) {
 	due := make(map[string]map[string]*owed) // by person and transaction
-	marked := make(map[string]*record.Operation)
+	marked := marks(e)
 	for _, p := range e.People {
 		due[p.Name] = make(map[string]*owed)
 	}
 	for i := range e.Operations {
 		o := &e.Operations[i]
-		if o.Mark != "" {
-			marked[o.Mark] = o
-		}
 		if o.Answer.Outcome != record.Done || o.Answer.Transaction == "" {
 			continue
 		}
@@ -54,6 +51,24 @@ func (v *Verdict) exactlyOnce(e *Evidence) {
 		}
 	}
 	v.Lost += len(missing)
+}
+
+// marks are the operations by what is in the note of what they move. That of a payment
+// is the sale's.
+func marks(e *Evidence) map[string]*record.Operation {
+	marked := make(map[string]*record.Operation)
+	sales := make(map[string]string) // marks by checkout
+	for i := range e.Operations {
+		switch o := &e.Operations[i]; o.Kind {
+		case record.Sale:
+			sales[o.Answer.Checkout] = o.Mark
+		case record.Payment:
+			marked[sales[o.Checkout]] = o
+		case record.Transfer:
+			marked[o.Mark] = o
+		}
+	}
+	return marked
 }
 
 // match looks at one history. What is in it twice, or isn't an answer though another

@@ -79,6 +79,9 @@ func TestEachThingThatGoesWrongIsFound(t *testing.T) {
 			e.Operations[0].Answer = record.Answer{Outcome: record.Open}
 			e.People[0].History = append(e.People[0].History, mix.Transaction{ID: "txn_9", Cents: -30, After: 40, Note: "lunch"})
 		}},
+		"a checkout that was paid twice": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
+			e.People[2].History = append(e.People[2].History, mix.Transaction{ID: "txn_9", Cents: -20, After: 60, Note: "tea"})
+		}},
 		"an entry that is there twice": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
 			e.People[0].History = append(e.People[0].History, mix.Transaction{ID: "txn_1", Cents: -30, After: 40, Note: "lunch"})
 		}},
