@@ -10,5 +10,6 @@
 //
 // Some ask in ways that clients of the real world do: with a second request under
 // the same key at the same time, or afterwards; with the SDK's own retries and a key
-// that it makes up; on streams that are dropped and go on by their token.
+// that it makes up; on streams that are dropped and go on by their token; behind gateways that lose a
+// terminal and keep its session open.
 package mix

@@ -18,7 +18,7 @@ import (
 type Site struct {
 	// HTTP is the base URL for Connect, GRPC the address of the native gRPC door.
 	HTTP, GRPC string
-	// TLS is how the clients know it; nil if it is spoken to in the clear.
+	// TLS is how the clients know it.
 	TLS *tls.Config
 }
 

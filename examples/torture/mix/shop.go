@@ -19,6 +19,7 @@ import (
 	tillbook "github.com/tillbook/tillbook/sdk"
 	"github.com/tillbook/tillbook/sdk/terminal"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -40,6 +41,7 @@ type Device struct {
 
 	id       string
 	terminal *terminal.Terminal
+	gateway  *gateway // nil if it has none
 	up       atomic.Bool
 	failed   atomic.Pointer[string]
 
@@ -66,7 +68,7 @@ func (m *Mix) openShop(ctx context.Context) (*Shop, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making a terminal: %w", err)
 		}
-		d, err := m.newDevice(fmt.Sprintf("terminal/%d", i))
+		d, err := m.newDevice(i)
 		if err != nil {
 			return nil, err
 		}
@@ -79,13 +81,13 @@ func (m *Mix) openShop(ctx context.Context) (*Shop, error) {
 	return s, nil
 }
 
-func (m *Mix) newDevice(name string) (*Device, error) {
-	d := &Device{Name: name, waits: make(map[string]chan struct{})}
-	var err error
-	d.terminal, err = terminal.New(terminal.Config{
-		Address: m.site.GRPC, TLS: m.site.TLS.Clone(), Plaintext: m.site.TLS == nil,
-		DialOptions: []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})},
-		Keys:        terminal.MemoryKeys(), Journal: terminal.MemoryJournal(),
+// newDevice returns a terminal. One in three is behind a gateway.
+func (m *Mix) newDevice(i int) (*Device, error) {
+	d := &Device{Name: fmt.Sprintf("terminal/%d", i), waits: make(map[string]chan struct{})}
+	options := []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})}
+	cfg := terminal.Config{
+		Address: m.site.GRPC, TLS: m.site.TLS.Clone(), DialOptions: options,
+		Keys: terminal.MemoryKeys(), Journal: terminal.MemoryJournal(),
 		MinBackoff: 200 * time.Millisecond, MaxBackoff: 2 * time.Second,
 		Handlers: terminal.Handlers{
 			Event: func(_ context.Context, e terminal.Event) {
@@ -106,7 +108,18 @@ func (m *Mix) newDevice(name string) (*Device, error) {
 				}
 			},
 		},
-	})
+	}
+	var err error
+	if i%3 == 2 {
+		conn, dialErr := grpc.NewClient(m.site.GRPC, append(options, grpc.WithTransportCredentials(credentials.NewTLS(m.site.TLS.Clone())))...)
+		if dialErr != nil {
+			return nil, dialErr
+		}
+		d.gateway = &gateway{ClientConnInterface: conn, ending: m.ending}
+		cfg.Conn = d.gateway
+		context.AfterFunc(m.ending, func() { _ = conn.Close() })
+	}
+	d.terminal, err = terminal.New(cfg)
 	return d, err
 }
 
@@ -157,6 +170,9 @@ func (s *Shop) run(m *Mix) {
 				d.failed.Store(new(err.Error()))
 			}
 		})
+		if d.gateway != nil {
+			m.listeners.Go(func() { d.gateway.haunt(m.stopping) })
+		}
 	}
 }
 

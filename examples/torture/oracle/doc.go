@@ -11,5 +11,7 @@
 // paid each other and read must be explained by some order of these operations in
 // which each takes effect between call and answer (porcupine).
 //
+// A terminal has one session: older ones must have been ended, wherever they are.
+//
 // Nothing may be left open: callers ask again with the same key until they know.
 package oracle

@@ -51,7 +51,7 @@ func Gather(ctx context.Context, m *mix.Mix) (*Evidence, error) {
 		v.walletStreams(e)
 		v.terminalStreams(e)
 		v.merchantStream(e)
-		if len(v.Problems) == 0 {
+		if e.Ghosts == 0 && len(v.Problems) == 0 {
 			return e, nil
 		}
 		select {
@@ -70,5 +70,6 @@ func (e *Evidence) listen(m *mix.Mix) {
 	for _, d := range m.Shop.Devices {
 		e.Terminals[d.Name] = m.Record().Stream(d.Name)
 	}
+	e.Ghosts = m.Shop.Ghosts()
 	e.MerchantStream = m.Record().Stream(mix.MerchantStream)
 }

@@ -18,6 +18,9 @@ type Evidence struct {
 	Merchant       string
 	Funds          int64
 	MerchantStream []record.Event
+	// Ghosts are sessions of terminals that a newer one has replaced and that are open
+	// all the same.
+	Ghosts int
 	// Groups are the names of those in each closed group.
 	Groups [][]string
 	// Books is what `tillbook verify` found wrong; nil if nothing.
@@ -76,6 +79,9 @@ func Judge(e *Evidence) *Verdict {
 	v.terminalStreams(e)
 	v.merchantStream(e)
 	v.linearizable(e)
+	if e.Ghosts > 0 {
+		v.problem("fence", "%d sessions of terminals are open that a newer one has replaced", e.Ghosts)
+	}
 	if e.Books != nil {
 		v.problem("verify", "%v", e.Books)
 	}

@@ -138,6 +138,7 @@ func TestEachThingThatGoesWrongIsFound(t *testing.T) {
 		"a payment that the merchant wasn't told of": {kind: "merchant", wrong: func(e *Evidence) { e.MerchantStream = e.MerchantStream[:1] }},
 		"a sale that the merchant wasn't told of":    {kind: "merchant", wrong: func(e *Evidence) { e.MerchantStream = nil }},
 		"a checkout that goes back":                  {kind: "merchant", wrong: func(e *Evidence) { slices.Reverse(e.MerchantStream) }},
+		"a session that a newer one replaced":        {kind: "fence", wrong: func(e *Evidence) { e.Ghosts = 1 }},
 		"an old balance":                             {kind: "linearizable", wrong: func(e *Evidence) { e.Operations[1].Answer.Balance = 100 }},
 		"a refusal though there is money":            {kind: "linearizable", wrong: func(e *Evidence) { e.Operations[2].Cents = 130 }},
 		"a balance before its payment": {kind: "linearizable", wrong: func(e *Evidence) {
