@@ -100,7 +100,7 @@ func (m *Mix) newDevice(i int) (*Device, error) {
 			},
 			Online: func(online bool, why error) {
 				d.up.Store(online)
-				if online {
+				if online && d.gateway == nil {
 					m.Shop.since.Store(int64(m.record.Now()))
 				}
 				if why != nil {
@@ -176,12 +176,13 @@ func (s *Shop) run(m *Mix) {
 	}
 }
 
-// Online reports whether all terminals are.
+// Online reports whether all terminals are, but for those behind gateways, which come
+// and go.
 func (s *Shop) Online() bool {
-	return !slices.ContainsFunc(s.Devices, func(d *Device) bool { return !d.up.Load() })
+	return !slices.ContainsFunc(s.Devices, func(d *Device) bool { return d.gateway == nil && !d.up.Load() })
 }
 
-// Since is when a terminal came online last, since the recorder's beginning.
+// Since is when one of these came online last, since the recorder's beginning.
 func (s *Shop) Since() time.Duration { return time.Duration(s.since.Load()) }
 
 func (s *Shop) online(ctx context.Context) error {
