@@ -12,25 +12,43 @@ import (
 	"github.com/google/uuid"
 )
 
-const countOpenCheckouts = `-- name: CountOpenCheckouts :one
+const countOpenAtTerminal = `-- name: CountOpenAtTerminal :one
 SELECT count(*)
   FROM checkouts AS c
  WHERE c.merchant_id = $1
-   AND c.terminal_id IS NOT DISTINCT FROM $2::uuid
+   AND c.terminal_id = $2::uuid
    AND c.due_time IS NOT NULL
    AND c.expire_time > clock_timestamp()
    AND NOT EXISTS (SELECT 1 FROM resolutions AS r WHERE r.subject = c.id)
 `
 
-type CountOpenCheckoutsParams struct {
+type CountOpenAtTerminalParams struct {
 	MerchantID uuid.UUID
-	TerminalID *uuid.UUID
+	TerminalID uuid.UUID
 }
 
-// CountOpenCheckouts counts a merchant's checkouts at a terminal, or without one,
-// that can still be paid.
-func (q *Queries) CountOpenCheckouts(ctx context.Context, arg CountOpenCheckoutsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countOpenCheckouts, arg.MerchantID, arg.TerminalID)
+// CountOpenAtTerminal counts the checkouts at a terminal that can still be paid.
+func (q *Queries) CountOpenAtTerminal(ctx context.Context, arg CountOpenAtTerminalParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenAtTerminal, arg.MerchantID, arg.TerminalID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countOpenElsewhere = `-- name: CountOpenElsewhere :one
+SELECT count(*)
+  FROM checkouts AS c
+ WHERE c.merchant_id = $1
+   AND c.terminal_id IS NULL
+   AND c.due_time IS NOT NULL
+   AND c.expire_time > clock_timestamp()
+   AND NOT EXISTS (SELECT 1 FROM resolutions AS r WHERE r.subject = c.id)
+`
+
+// CountOpenElsewhere counts a merchant's checkouts without a terminal that can still
+// be paid.
+func (q *Queries) CountOpenElsewhere(ctx context.Context, merchantID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenElsewhere, merchantID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -172,45 +190,6 @@ func (q *Queries) GetCheckoutByCode(ctx context.Context, code string) (CheckoutS
 	return i, err
 }
 
-const getCounter = `-- name: GetCounter :one
-SELECT s.id AS store_id, coalesce(f.basis_points, 0)::int AS fee_basis_points, coalesce(f.fixed, 0)::text AS fee_fixed
-  FROM merchants AS m
-  JOIN stores AS s ON s.merchant_id = m.id
-  LEFT JOIN terminals AS t ON t.id = $1::uuid AND t.store_id = s.id
-  LEFT JOIN fee_rates AS f ON f.plan = m.fee_plan AND f.asset_id = $2
- WHERE m.id = $3
-   AND ($4::uuid IS NULL OR s.id = $4::uuid)
-   AND ($1::uuid IS NULL OR t.id IS NOT NULL)
-   AND ($4::uuid IS NOT NULL OR t.id IS NOT NULL)
-`
-
-type GetCounterParams struct {
-	TerminalID *uuid.UUID
-	AssetID    int16
-	MerchantID uuid.UUID
-	StoreID    *uuid.UUID
-}
-
-type GetCounterRow struct {
-	StoreID        uuid.UUID
-	FeeBasisPoints int32
-	FeeFixed       string
-}
-
-// GetCounter finds a store of a merchant, or that of a terminal, with the fee rate in
-// force. Without store the terminal's counts.
-func (q *Queries) GetCounter(ctx context.Context, arg GetCounterParams) (GetCounterRow, error) {
-	row := q.db.QueryRow(ctx, getCounter,
-		arg.TerminalID,
-		arg.AssetID,
-		arg.MerchantID,
-		arg.StoreID,
-	)
-	var i GetCounterRow
-	err := row.Scan(&i.StoreID, &i.FeeBasisPoints, &i.FeeFixed)
-	return i, err
-}
-
 const getPaymentCode = `-- name: GetPaymentCode :one
 SELECT user_id, asset_id, maximum::text AS maximum, expire_time
   FROM payment_codes WHERE code_hash = $1 AND expire_time > clock_timestamp()
@@ -236,6 +215,34 @@ func (q *Queries) GetPaymentCode(ctx context.Context, codeHash []byte) (GetPayme
 	return i, err
 }
 
+const getStoreCounter = `-- name: GetStoreCounter :one
+SELECT s.id AS store_id, coalesce(f.basis_points, 0)::int AS fee_basis_points, coalesce(f.fixed, 0)::text AS fee_fixed
+  FROM stores AS s
+  JOIN merchants AS m ON m.id = s.merchant_id
+  LEFT JOIN fee_rates AS f ON f.plan = m.fee_plan AND f.asset_id = $1
+ WHERE s.id = $2 AND s.merchant_id = $3
+`
+
+type GetStoreCounterParams struct {
+	AssetID    int16
+	StoreID    uuid.UUID
+	MerchantID uuid.UUID
+}
+
+type GetStoreCounterRow struct {
+	StoreID        uuid.UUID
+	FeeBasisPoints int32
+	FeeFixed       string
+}
+
+// GetStoreCounter finds a store of a merchant, with the fee rate in force.
+func (q *Queries) GetStoreCounter(ctx context.Context, arg GetStoreCounterParams) (GetStoreCounterRow, error) {
+	row := q.db.QueryRow(ctx, getStoreCounter, arg.AssetID, arg.StoreID, arg.MerchantID)
+	var i GetStoreCounterRow
+	err := row.Scan(&i.StoreID, &i.FeeBasisPoints, &i.FeeFixed)
+	return i, err
+}
+
 const getStoreNames = `-- name: GetStoreNames :one
 SELECT s.name AS store_name, m.name AS merchant_name
   FROM stores AS s JOIN merchants AS m ON m.id = s.merchant_id
@@ -255,17 +262,54 @@ func (q *Queries) GetStoreNames(ctx context.Context, id uuid.UUID) (GetStoreName
 	return i, err
 }
 
+const getTerminalCounter = `-- name: GetTerminalCounter :one
+SELECT s.id AS store_id, coalesce(f.basis_points, 0)::int AS fee_basis_points, coalesce(f.fixed, 0)::text AS fee_fixed
+  FROM terminals AS t
+  JOIN stores AS s ON s.id = t.store_id
+  JOIN merchants AS m ON m.id = s.merchant_id
+  LEFT JOIN fee_rates AS f ON f.plan = m.fee_plan AND f.asset_id = $1
+ WHERE t.id = $2 AND s.merchant_id = $3
+`
+
+type GetTerminalCounterParams struct {
+	AssetID    int16
+	TerminalID uuid.UUID
+	MerchantID uuid.UUID
+}
+
+type GetTerminalCounterRow struct {
+	StoreID        uuid.UUID
+	FeeBasisPoints int32
+	FeeFixed       string
+}
+
+// GetTerminalCounter finds the store of a merchant's terminal, with the fee rate in
+// force.
+func (q *Queries) GetTerminalCounter(ctx context.Context, arg GetTerminalCounterParams) (GetTerminalCounterRow, error) {
+	row := q.db.QueryRow(ctx, getTerminalCounter, arg.AssetID, arg.TerminalID, arg.MerchantID)
+	var i GetTerminalCounterRow
+	err := row.Scan(&i.StoreID, &i.FeeBasisPoints, &i.FeeFixed)
+	return i, err
+}
+
 const insertCheckout = `-- name: InsertCheckout :one
-INSERT INTO checkouts (id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items,
-                       tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, key_hash, fingerprint,
-                       create_time, expire_time, due_time)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::numeric,
-       $9, $10, $11, $12, $13, $14, $15::text::numeric,
-       $16, $17, clock.now, e.expire_time, e.expire_time
-  FROM (SELECT clock_timestamp() AS now) AS clock, (SELECT $18::timestamptz AS expire_time) AS e
- WHERE e.expire_time > clock.now AND e.expire_time <= clock.now + interval '24 hours'
-ON CONFLICT DO NOTHING
-RETURNING id
+WITH made AS (
+    INSERT INTO checkouts (id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items,
+                           tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, key_hash, fingerprint,
+                           create_time, expire_time, due_time)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::numeric,
+           $9, $10, $11, $12, $13, $14, $15::text::numeric,
+           $16, $17, clock.now, e.expire_time, e.expire_time
+      FROM (SELECT clock_timestamp() AS now) AS clock, (SELECT $18::timestamptz AS expire_time) AS e
+     WHERE e.expire_time > clock.now AND e.expire_time <= clock.now + interval '24 hours'
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), told AS (
+    INSERT INTO events (type, subject, payload)
+    SELECT $19::text, s.subject, jsonb_build_object('checkout', made.id)
+      FROM made, unnest($20::text[]) AS s (subject)
+)
+SELECT id FROM made
 `
 
 type InsertCheckoutParams struct {
@@ -287,11 +331,13 @@ type InsertCheckoutParams struct {
 	KeyHash        uuid.UUID
 	Fingerprint    []byte
 	ExpireTime     time.Time
+	EventType      string
+	EventSubjects  []string
 }
 
-// InsertCheckout adds a checkout, unless its key or its code was used. Amounts are
-// integers of the asset's smallest unit. No row means that one of them was, or that
-// the expiry is out of bounds.
+// InsertCheckout adds a checkout, unless its key or its code was used, and tells so.
+// Amounts are integers of the asset's smallest unit. No row means that one of them
+// was, or that the expiry is out of bounds.
 func (q *Queries) InsertCheckout(ctx context.Context, arg InsertCheckoutParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, insertCheckout,
 		arg.ID,
@@ -312,6 +358,8 @@ func (q *Queries) InsertCheckout(ctx context.Context, arg InsertCheckoutParams) 
 		arg.KeyHash,
 		arg.Fingerprint,
 		arg.ExpireTime,
+		arg.EventType,
+		arg.EventSubjects,
 	)
 	var id uuid.UUID
 	err := row.Scan(&id)
@@ -405,10 +453,14 @@ func (q *Queries) ListCheckouts(ctx context.Context, arg ListCheckoutsParams) ([
 }
 
 const listCheckoutsByID = `-- name: ListCheckoutsByID :many
-SELECT id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items, tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, create_time, expire_time, dispatch_time, acknowledge_time, due_time, outcome, resolve_time, payment_id, hold_account, held, hold_close_time, capture_id, state, paid, payer, merchant_name, owner_id, country, category_code, store_name, city, expiry FROM checkout_states WHERE id = ANY ($1::uuid[]) ORDER BY id DESC
+SELECT s.id, s.merchant_id, s.store_id, s.terminal_id, s.created_by, s.code, s.asset_id, s.amount, s.reference, s.items, s.tip_allowed, s.tip_percentages, s.capture, s.fee_basis_points, s.fee_fixed, s.create_time, s.expire_time, s.dispatch_time, s.acknowledge_time, s.due_time, s.outcome, s.resolve_time, s.payment_id, s.hold_account, s.held, s.hold_close_time, s.capture_id, s.state, s.paid, s.payer, s.merchant_name, s.owner_id, s.country, s.category_code, s.store_name, s.city, s.expiry
+  FROM unnest($1::uuid[]) AS w (id)
+ CROSS JOIN LATERAL (SELECT id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items, tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, create_time, expire_time, dispatch_time, acknowledge_time, due_time, outcome, resolve_time, payment_id, hold_account, held, hold_close_time, capture_id, state, paid, payer, merchant_name, owner_id, country, category_code, store_name, city, expiry FROM checkout_states AS c WHERE c.id = w.id OFFSET 0) AS s
+ ORDER BY s.id DESC
 `
 
-// ListCheckoutsByID finds several checkouts at once.
+// ListCheckoutsByID finds several checkouts at once, each by its id: OFFSET 0 keeps
+// the planner from joining whole tables, so one plan does for any number of them.
 func (q *Queries) ListCheckoutsByID(ctx context.Context, ids []uuid.UUID) ([]CheckoutState, error) {
 	rows, err := q.db.Query(ctx, listCheckoutsByID, ids)
 	if err != nil {

@@ -98,7 +98,7 @@ func create(ctx context.Context, q *store.Queries, row *store.InsertCheckoutPara
 		case !errors.Is(err, pgx.ErrNoRows):
 			return uuid.Nil, err
 		}
-		open, err := q.CountOpenCheckouts(ctx, store.CountOpenCheckoutsParams{MerchantID: row.MerchantID, TerminalID: row.TerminalID})
+		open, err := countOpen(ctx, q, row)
 		if err != nil {
 			return uuid.Nil, err
 		}
@@ -114,11 +114,17 @@ func create(ctx context.Context, q *store.Queries, row *store.InsertCheckoutPara
 		if err != nil {
 			return uuid.Nil, fmt.Errorf("adding a checkout: %w", err)
 		}
-		var about told
-		about.add(made, row.MerchantID, row.TerminalID)
-		return made, tell(ctx, q, Create, about)
+		return made, nil
 	}
 	return uuid.Nil, errExpireTime
+}
+
+// countOpen counts what can be paid at the counter of a checkout.
+func countOpen(ctx context.Context, q *store.Queries, row *store.InsertCheckoutParams) (int64, error) {
+	if row.TerminalID == nil {
+		return q.CountOpenElsewhere(ctx, row.MerchantID)
+	}
+	return q.CountOpenAtTerminal(ctx, store.CountOpenAtTerminalParams{MerchantID: row.MerchantID, TerminalID: *row.TerminalID})
 }
 
 // draft checks a checkout and finds out what it takes from its merchant.
@@ -143,17 +149,9 @@ func (d *Desk) draft(ctx context.Context, n *Draft) (*store.InsertCheckoutParams
 		expire = n.ExpireTime.AsTime()
 		said = expire.Format(time.RFC3339Nano)
 	}
-	if n.Store == uuid.Nil && n.Terminal == uuid.Nil {
-		return nil, errNoStore
-	}
-	counter, err := d.store.Queries().GetCounter(ctx, store.GetCounterParams{
-		MerchantID: n.Merchant, StoreID: optional(n.Store), TerminalID: optional(n.Terminal), AssetID: int16(value.Asset.ID),
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errNoCounter.WithCause(err)
-	}
+	counter, err := d.counter(ctx, n, value.Asset.ID)
 	if err != nil {
-		return nil, fmt.Errorf("finding a counter: %w", err)
+		return nil, err
 	}
 	capture := max(n.Capture, checkoutv1.CaptureMode_CAPTURE_MODE_AUTOMATIC)
 	key := ledger.NewKey(n.By.scope()+"/checkouts", n.Key)
@@ -161,12 +159,45 @@ func (d *Desk) draft(ctx context.Context, n *Draft) (*store.InsertCheckoutParams
 		value.Asset.Code, value.Amount.String(), n.Reference, string(items),
 		strconv.FormatBool(n.TipOptions.GetAllowed()), fmt.Sprint(tips), capture.String(), said)
 	return &store.InsertCheckoutParams{
+		EventType: string(Create), EventSubjects: subjects(n.Merchant, optional(n.Terminal)),
 		ID: id.New(), MerchantID: n.Merchant, StoreID: counter.StoreID, TerminalID: optional(n.Terminal), CreatedBy: optional(n.By.User),
 		AssetID: int16(value.Asset.ID), Amount: value.Amount.String(), Reference: n.Reference, Items: items,
 		TipAllowed: n.TipOptions.GetAllowed(), TipPercentages: tips, Capture: int16(capture),
 		FeeBasisPoints: counter.FeeBasisPoints, FeeFixed: counter.FeeFixed,
 		KeyHash: uuid.UUID(key), Fingerprint: fingerprint[:], ExpireTime: expire,
 	}, nil
+}
+
+// counter is where a checkout is, and the rate that it takes from there.
+type counter struct {
+	StoreID        uuid.UUID
+	FeeBasisPoints int32
+	FeeFixed       string
+}
+
+func (d *Desk) counter(ctx context.Context, n *Draft, asset ledger.AssetID) (c counter, err error) {
+	q := d.store.Queries()
+	switch {
+	case n.Terminal != uuid.Nil:
+		var row store.GetTerminalCounterRow
+		row, err = q.GetTerminalCounter(ctx, store.GetTerminalCounterParams{TerminalID: n.Terminal, MerchantID: n.Merchant, AssetID: int16(asset)})
+		if c = counter(row); err == nil && n.Store != uuid.Nil && n.Store != c.StoreID {
+			return counter{}, errNoCounter
+		}
+	case n.Store != uuid.Nil:
+		var row store.GetStoreCounterRow
+		row, err = q.GetStoreCounter(ctx, store.GetStoreCounterParams{StoreID: n.Store, MerchantID: n.Merchant, AssetID: int16(asset)})
+		c = counter(row)
+	default:
+		return counter{}, errNoStore
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return counter{}, errNoCounter.WithCause(err)
+	}
+	if err != nil {
+		return counter{}, fmt.Errorf("finding a counter: %w", err)
+	}
+	return c, nil
 }
 
 // items checks that what is sold adds up, and writes it as it is stored.

@@ -42,6 +42,7 @@ type Desk struct {
 	log    *slog.Logger
 	sweep  time.Duration
 	held   time.Duration
+	paid   paid
 }
 
 // New returns a desk. It starts nothing and needs no closing; see Run.

@@ -91,3 +91,19 @@ func TestWhatHasEndedIsNotLookedAtAgain(t *testing.T) {
 	w.wantEvents(paid, "created succeeded")
 	w.wantEvents(held, "created authorized")
 }
+
+func TestWhatIsPaidIsNoLongerAmongWhatMayBeOpen(t *testing.T) {
+	w := newWorldWith(t, checkout.Deps{SweepInterval: 2 * time.Millisecond})
+	sweepOnBoth(t, w)
+	c := w.sell("1.00 USD")
+	w.pay(c)
+	eventually(t, "the checkout to be seen to", func() (seen bool) {
+		err := w.store.Pool.QueryRow(t.Context(), `SELECT due_time IS NULL FROM checkouts WHERE id = $1`, c.ID).Scan(&seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	})
+	w.wantState(c, checkout.Succeeded)
+	w.wantEvents(c, "created succeeded")
+}

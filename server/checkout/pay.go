@@ -104,6 +104,7 @@ func (d *Desk) take(ctx context.Context, c *Checkout, o *order) (*ledger.Transac
 	if r.Transaction.ID == uuid.Nil {
 		return nil, nil
 	}
+	d.paid.add(c.ID)
 	return &r.Transaction, nil
 }
 
@@ -142,7 +143,7 @@ func (d *Desk) command(ctx context.Context, c *Checkout, o *order) (ledger.Comma
 		Note:     c.row.Reference, Outcome: outcomeSucceeded, Events: c.events(Succeed),
 	}
 	command := ledger.Command{
-		Key: o.who.Key, Fingerprint: o.who.Fingerprint, Kind: ledger.KindPurchase, Counted: true,
+		Key: o.who.Key, Fingerprint: o.who.Fingerprint, Kind: ledger.KindPurchase, Counted: true, Meter: c.meter(),
 		Subjects: subjects, Deadline: o.deadline,
 		Decide: func(ledger.View) (ledger.Draft, error) { return draft, nil },
 	}
@@ -210,6 +211,15 @@ func (d *Desk) closed(ctx context.Context, checkout uuid.UUID, cause error) erro
 		return errExpired.WithCause(cause)
 	}
 	return errClosed(c.State).WithCause(cause)
+}
+
+// meter is whose limits count a sale although its money goes past them: those of its
+// terminal, if it has one.
+func (c *Checkout) meter() string {
+	if c.row.TerminalID == nil {
+		return ""
+	}
+	return money.TerminalScope(*c.row.TerminalID)
 }
 
 // name is the checkout's id as clients write it.

@@ -111,6 +111,29 @@ func TestLimitsOfBothSidesAreKept(t *testing.T) {
 	w.wantMoney("1450.00", "50.00", "0.00", "0.00")
 }
 
+func TestLimitsOfATerminalAreKept(t *testing.T) {
+	w := newWorld(t)
+	w.limit(money.TerminalScope(w.shop.Terminal), ledger.Rule{
+		Measure: ledger.MeasureAmount, Direction: ledger.Incoming, Period: ledger.PerDay, Maximum: ledger.NewAmount(50_00),
+	})
+	sold := w.pay(w.sell("50.00 USD"))
+	_, _, err := w.desks[0].Pay(t.Context(), w.payment(w.sell("0.01 USD")))
+	w.wantReason(err, "RECIPIENT_LIMIT_EXCEEDED")
+	manual := w.sellManually("0.01 USD")
+	w.pay(manual)
+	_, err = w.desks[0].Capture(t.Context(), w.change(manual, ""))
+	w.wantReason(err, "RECIPIENT_LIMIT_EXCEEDED")
+	elsewhere := w.draft("60.00 USD")
+	elsewhere.Terminal, elsewhere.Store = [16]byte{}, w.shop.Store
+	w.pay(w.create(elsewhere))
+	if _, _, err := w.desks[1].Refund(t.Context(), w.change(sold, "20.00 USD")); err != nil {
+		t.Fatal(err)
+	}
+	w.pay(w.sell("20.00 USD"))
+	_, _, err = w.desks[0].Pay(t.Context(), w.payment(w.sell("0.01 USD")))
+	w.wantReason(err, "RECIPIENT_LIMIT_EXCEEDED")
+}
+
 // limit sets a limit in USD.
 func (w *world) limit(scope string, r ledger.Rule) {
 	w.Helper()

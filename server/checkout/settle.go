@@ -72,7 +72,7 @@ func (d *Desk) Capture(ctx context.Context, r *Change) (*Checkout, error) {
 		return nil, err
 	}
 	_, err = d.ledger.Commit(ctx, ledger.CaptureCommand(r.identity("capture checkout", said), ledger.AccountID(*c.row.HoldAccount), ledger.Capture{
-		Hold: c.ID, Credits: credits, Final: true, Note: c.row.Reference, Events: c.events(Succeed),
+		Hold: c.ID, Credits: credits, Final: true, Meter: c.meter(), Note: c.row.Reference, Events: c.events(Succeed),
 	}))
 	switch {
 	case errors.Is(err, ledger.ErrHoldClosed):

@@ -168,6 +168,9 @@ func TestALimitThatMakesNoSenseIsRefusedAndNotRecorded(t *testing.T) {
 		"of other money":        {func(l *limitv1.Limit) { l.GetMaximumAmount().Asset = "EUR" }, "INVALID_ARGUMENT", "limit.maximum_amount.asset"},
 		"an amount as count":    {func(l *limitv1.Limit) { l.Maximum = &limitv1.Limit_MaximumCount{MaximumCount: 1} }, "INVALID_ARGUMENT", "limit"},
 		"a balance that leaves": {func(l *limitv1.Limit) { l.Measure = limitv1.Measure_MEASURE_BALANCE }, "INVALID_ARGUMENT", "limit"},
+		"what a terminal pays": {func(l *limitv1.Limit) {
+			l.Scope = &limitv1.Scope{Scope: &limitv1.Scope_TerminalId{TerminalId: id.Format(id.Terminal, id.New())}}
+		}, "INVALID_ARGUMENT", "limit"},
 		"a count of one": {func(l *limitv1.Limit) {
 			l.Measure, l.Period, l.Maximum = limitv1.Measure_MEASURE_COUNT, limitv1.Period_PERIOD_TRANSACTION, &limitv1.Limit_MaximumCount{MaximumCount: 1}
 		}, "INVALID_ARGUMENT", "limit"},

@@ -62,7 +62,7 @@ func (c codes) issue(ctx context.Context, q *store.Queries, terminal uuid.UUID) 
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("issuing an activation code: %w", err)
 	}
-	return code, expire, nil
+	return code, expire, record(ctx, q, actionCodeIssued, terminal)
 }
 
 // hash is that of a code however it was typed.
@@ -118,7 +118,10 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 		case !row.Fresh, row.ActivationTries >= maxActivationTries:
 			return errCode
 		}
-		return q.ActivateTerminal(ctx, store.ActivateTerminalParams{ID: row.ID, PublicKey: req.GetPublicKey(), Device: described})
+		if err := q.ActivateTerminal(ctx, store.ActivateTerminalParams{ID: row.ID, PublicKey: req.GetPublicKey(), Device: described}); err != nil {
+			return err
+		}
+		return record(ctx, q, actionActivated, row.ID)
 	})
 	if err == nil && refused {
 		err = errCode

@@ -83,6 +83,9 @@ func lockShared(ctx context.Context, q *store.Queries, terminal uuid.UUID, row s
 	if err := q.SetKeyShared(ctx, terminal); err != nil {
 		return fmt.Errorf("locking a terminal: %w", err)
 	}
+	if err := record(ctx, q, actionKeyShared, terminal); err != nil {
+		return err
+	}
 	if err := endSessions(ctx, q, terminal, ending{Epoch: row.Epoch, Why: whyShared}); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +18,10 @@ import (
 const (
 	// writeTimeout bounds one write of presence, also the last one.
 	writeTimeout = 10 * time.Second
+	// maxWritten bounds the terminals that one transaction writes of. Events are told
+	// only once every transaction is over that was under way before them, so it must
+	// not take long.
+	maxWritten = 200
 	// unknownBattery stands for a device that didn't say how it is.
 	unknownBattery = -1
 )
@@ -29,8 +35,8 @@ type seen struct {
 	at               time.Time
 }
 
-// presence collects what terminals say and writes it now and then, all of it in one
-// statement, whatever their number.
+// presence collects what terminals say and writes it now and then, a statement for
+// many of them.
 type presence struct {
 	store *store.Store
 	every time.Duration
@@ -88,33 +94,40 @@ func (p *presence) run(ctx context.Context) {
 	}
 }
 
-// write writes what there is; after an error it is kept for the next time.
+// write writes what there is; after an error the rest is kept for the next time.
 func (p *presence) write(ctx context.Context) error {
 	p.mu.Lock()
 	news := p.news
 	p.news = make(map[uuid.UUID]seen)
 	p.mu.Unlock()
-	if len(news) == 0 {
-		return nil
-	}
-	err := p.store.Queries().WritePresence(ctx, presenceRows(news))
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for terminal, before := range news {
-			if now, ok := p.news[terminal]; ok {
-				before = merged(before, now)
-			}
-			p.news[terminal] = before
+	for terminals := range slices.Chunk(slices.Collect(maps.Keys(news)), maxWritten) {
+		if err := p.store.Queries().WritePresence(ctx, presenceRows(terminals, news)); err != nil {
+			p.keep(news)
+			return fmt.Errorf("writing presence: %w", err)
 		}
-		return fmt.Errorf("writing presence: %w", err)
+		for _, terminal := range terminals {
+			delete(news, terminal)
+		}
 	}
 	return nil
 }
 
-func presenceRows(news map[uuid.UUID]seen) store.WritePresenceParams {
+// keep takes what wasn't written down again.
+func (p *presence) keep(news map[uuid.UUID]seen) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for terminal, before := range news {
+		if now, ok := p.news[terminal]; ok {
+			before = merged(before, now)
+		}
+		p.news[terminal] = before
+	}
+}
+
+func presenceRows(terminals []uuid.UUID, news map[uuid.UUID]seen) store.WritePresenceParams {
 	var rows store.WritePresenceParams
-	for terminal, s := range news {
+	for _, terminal := range terminals {
+		s := news[terminal]
 		battery := int16(unknownBattery)
 		if s.health != nil {
 			battery = int16(s.health.GetBatteryPercent())

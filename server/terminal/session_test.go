@@ -2,6 +2,7 @@ package terminal_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
@@ -168,6 +169,9 @@ func TestTwoDevicesWithOneKeyAreFoundAndLocked(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	s.wantAlert(t, g.terminal)
+	if got := w.trail(t, g.terminal); !strings.HasSuffix(got, "system - key_shared") {
+		t.Errorf("the audit trail says\n%s", got)
+	}
 
 	s.command(t, a, g.terminal, unlock, "")
 	if l := g.session(t, b, 0, 1); l.event().GetConfiguration().GetLocked() {

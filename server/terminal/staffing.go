@@ -116,7 +116,13 @@ func (s *Service) command(ctx context.Context, merchant, terminal uuid.UUID, req
 		}
 		kind := req.GetKind()
 		if kind == terminalv1.CommandKind_COMMAND_KIND_LOCK || kind == terminalv1.CommandKind_COMMAND_KIND_UNLOCK {
-			lock := kind == terminalv1.CommandKind_COMMAND_KIND_LOCK
+			lock, action := true, actionLocked
+			if kind == terminalv1.CommandKind_COMMAND_KIND_UNLOCK {
+				lock, action = false, actionUnlocked
+			}
+			if err := record(ctx, q, action, terminal); err != nil {
+				return err
+			}
 			if err := q.SetTerminalLock(ctx, store.SetTerminalLockParams{ID: terminal, Locked: lock}); err != nil {
 				return err
 			}
@@ -135,6 +141,9 @@ func (s *Service) revoke(ctx context.Context, merchant, terminal uuid.UUID) erro
 			return nil
 		}
 		if err := q.RevokeTerminal(ctx, terminal); err != nil {
+			return err
+		}
+		if err := record(ctx, q, actionRevoked, terminal); err != nil {
 			return err
 		}
 		return endSessions(ctx, q, terminal, ending{Epoch: held.Epoch, Why: whyRevoked})

@@ -30,6 +30,7 @@ type batch struct {
 	made        []made
 	operations  []operation
 	refunds     []refundRow
+	metered     []meteredRow
 	resolutions []ResolvedError
 	audits      []audit.Record
 	events      []Event
@@ -103,6 +104,7 @@ type savepoint struct {
 	refunded                    map[uuid.UUID]Amount
 	subjects                    []uuid.UUID
 	made, operations, refunds   int
+	metered                     int
 	resolutions, audits, events int
 	ids                         idSequence
 }
@@ -111,6 +113,7 @@ func (b *batch) save(items []item) *savepoint {
 	s := &savepoint{
 		holds: make(map[uuid.UUID]Hold), refunded: make(map[uuid.UUID]Amount),
 		made: len(b.made), operations: len(b.operations), refunds: len(b.refunds),
+		metered:     len(b.metered),
 		resolutions: len(b.resolutions), audits: len(b.audits), events: len(b.events), ids: b.ids,
 	}
 	var named []AccountID
@@ -167,6 +170,7 @@ func (b *batch) rollback(s *savepoint) {
 		delete(b.resolved, subject)
 	}
 	b.made, b.operations, b.refunds = b.made[:s.made], b.operations[:s.operations], b.refunds[:s.refunds]
+	b.metered = b.metered[:s.metered]
 	b.resolutions, b.audits, b.events = b.resolutions[:s.resolutions], b.audits[:s.audits], b.events[:s.events]
 	b.ids = s.ids
 }

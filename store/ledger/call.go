@@ -208,6 +208,10 @@ func (l *Ledger) enqueue(c *call) error {
 	if l.closed {
 		return ErrClosed
 	}
+	l.nameMeters(c)
+	for i := range c.behind {
+		l.nameMeters(&c.behind[i])
+	}
 	n := int64(c.commands())
 	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(l.cfg.QueueSize) || waiting == n {
 		select {

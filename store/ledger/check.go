@@ -13,6 +13,7 @@ type change struct {
 	operation *operation // nil unless a hold changes
 	held      Amount     // what the hold's account has held after it
 	counted   []countedUsage
+	metered   *meteredRow // nil if nothing was
 }
 
 func (ch *change) hasEntry(account AccountID) bool {
@@ -180,6 +181,12 @@ func (b *batch) checkLimits(c *Command, d *Draft, ch *change) error {
 				return err
 			}
 		}
+		if err := b.giveBackMeter(d.Refund, ch); err != nil {
+			return err
+		}
+	}
+	if err := b.checkMeter(c, d, ch); err != nil {
+		return err
 	}
 	if ch.operation != nil && len(ch.entries) == 0 {
 		a := b.accounts[ch.operation.hold.Account]

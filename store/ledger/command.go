@@ -60,6 +60,10 @@ type Command struct {
 	// Counted is true if the postings count against the limits of the accounts
 	// and are refused with a LimitError past them.
 	Counted bool
+	// Meter is the owner of what the money goes past, such as "terminal/trm_…", whose
+	// limits count what the first posting moves, if the command is Counted, and refuse
+	// it with a LimitError; empty for none.
+	Meter string
 	// Hold is the hold that Decide may look at or change; zero for none. Its
 	// account must be one of Accounts, whose locks order what is done to it.
 	Hold uuid.UUID

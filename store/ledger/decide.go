@@ -142,6 +142,9 @@ func (b *batch) decide(c *Command) verdict {
 	if err := checkText(&draft); err != nil {
 		return refusal(err)
 	}
+	if meter := b.meterOf(c, &draft); meter != 0 && b.accounts[meter] == nil {
+		return verdict{lacks: meter, made: -1, operation: -1}
+	}
 	change, err := b.check(c, &draft)
 	if err != nil {
 		return refusal(err)
@@ -183,6 +186,10 @@ func (b *batch) apply(c *Command, d *Draft, ch *change) verdict {
 		b.post(ch.entries, ch.time)
 		b.made = append(b.made, made{Transaction: t, key: c.Key, fingerprint: c.Fingerprint})
 		v.made = len(b.made) - 1
+		if ch.metered != nil {
+			ch.metered.transaction = t.ID
+			b.metered = append(b.metered, *ch.metered)
+		}
 	}
 	if ch.operation != nil {
 		b.applyHold(c, ch, v.made)

@@ -74,6 +74,10 @@
 // isn't given back to it. Held money counts when it is held. Replicas remember the
 // rules and, with each batch that needs them, read whether they have changed.
 //
+// A sale moves money from a customer to a merchant, and past the terminal where it
+// happens. A command names such an owner as its Meter; if rules were ever set for it,
+// an account without entries is locked beside the others and does the counting.
+//
 // Refunds ([Refund]) give back a transaction, in parts, and never more than it
 // was. If an operator insists although the money is gone, the receiver's account
 // gets a receivable: an account below zero that says what is owed. What comes in

@@ -199,6 +199,7 @@ type Capture struct {
 	Credits []Posting
 	// Final gives back what remains, and closes the hold.
 	Final   bool
+	Meter   string // see Command
 	Note    string
 	Details json.RawMessage
 	Events  []Event // told in the same commit
@@ -241,7 +242,7 @@ func CaptureCommand(who Identity, account AccountID, c Capture) Command {
 		accounts = append(accounts, p.Account)
 	}
 	return Command{
-		Key: who.Key, Fingerprint: who.Fingerprint, Kind: KindCapture, Accounts: accounts, Hold: c.Hold, Counted: true,
+		Key: who.Key, Fingerprint: who.Fingerprint, Kind: KindCapture, Accounts: accounts, Hold: c.Hold, Counted: true, Meter: c.Meter,
 		Decide: func(v View) (Draft, error) { return captureHold(v, c) },
 	}
 }

@@ -58,7 +58,8 @@ func TierScope(tier int) string { return "tier/" + strconv.Itoa(tier) }
 type Rule struct {
 	ID uuid.UUID
 	// Scope is ScopeEveryone, a TierScope, or an owner: the first two parts of an
-	// account code, such as "user/usr_…".
+	// account code, such as "user/usr_…". That may be a terminal, "terminal/trm_…",
+	// for what is sold there.
 	Scope     string
 	Asset     AssetID
 	Measure   Measure
@@ -141,6 +142,7 @@ type rules struct {
 	version int64
 	all     []Rule
 	byScope map[scope][]Rule
+	meters  map[string][]meterAccount // by owner; see meter.go
 	zones   map[string]*time.Location
 }
 
@@ -165,17 +167,22 @@ func newRules(version int64, all []Rule) (*rules, error) {
 	return r, nil
 }
 
-// limited tells whether rules can apply to an account: those of users,
-// merchants and terminals. What stands for the world outside and for the system
-// has none.
+// limited tells whether rules can apply to an account that has entries: those of
+// users and merchants. What stands for the world outside and for the system has
+// none.
 func limited(code string) bool {
 	class, _, _ := strings.Cut(code, "/")
-	return class == "user" || class == "merchant" || class == "terminal"
+	return class == "user" || class == "merchant"
 }
 
 // of returns the rules that apply to an account, a slice for each scope.
 func (r *rules) of(code string, asset AssetID, tier int16) [3][]Rule {
-	if r == nil || len(r.all) == 0 || tier < 0 || !limited(code) {
+	switch {
+	case r == nil || len(r.all) == 0 || tier < 0:
+		return [3][]Rule{}
+	case metered(code): // rules for everyone and for tiers are about people's money
+		return [3][]Rule{r.byScope[scope{asset, ownerName(code)}]}
+	case !limited(code):
 		return [3][]Rule{}
 	}
 	return [3][]Rule{

@@ -39,6 +39,9 @@ func (l *Ledger) rulesAt(ctx context.Context, conn *pgx.Conn, version int64) (*r
 	if err != nil {
 		return nil, err
 	}
+	if loaded.meters, err = readMeters(ctx, conn); err != nil {
+		return nil, err
+	}
 	l.rules.Store(loaded)
 	return loaded, nil
 }
@@ -72,6 +75,9 @@ func SetRule(ctx context.Context, tx pgx.Tx, r Rule) (before *Rule, after Rule, 
 	}
 	if r.Zone == time.Local.String() { // Go knows it by that name, differently on each machine
 		return nil, Rule{}, fmt.Errorf("%w: the time zone %s depends on the machine", ErrRuleInvalid, r.Zone)
+	}
+	if err := openMeter(ctx, tx, &r); err != nil {
+		return nil, Rule{}, err
 	}
 	if err := changeRules(ctx, tx); err != nil {
 		return nil, Rule{}, err
@@ -107,6 +113,8 @@ func (r *Rule) valid() error {
 		return fmt.Errorf("the zone %q for a %s", r.Zone, r.Period)
 	case r.Maximum.Sign() < 0:
 		return fmt.Errorf("a maximum of %s", r.Maximum)
+	case metered(r.Scope) && (r.Direction != Incoming || r.Measure == MeasureBalance):
+		return errors.New("a terminal has no money: only what is sold there is bounded, as incoming")
 	}
 	switch r.Measure {
 	case MeasureAmount:

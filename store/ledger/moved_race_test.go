@@ -15,8 +15,13 @@ import (
 // setRule sets a limit for everyone in yen.
 func (b *books) setRule(m ledger.Measure, d ledger.Direction, p ledger.Period, maximum int64) ledger.Rule {
 	b.t.Helper()
+	return b.setRuleFor(ledger.ScopeEveryone, m, d, p, maximum)
+}
+
+func (b *books) setRuleFor(scope string, m ledger.Measure, d ledger.Direction, p ledger.Period, maximum int64) ledger.Rule {
+	b.t.Helper()
 	rule := ledger.Rule{
-		Scope: ledger.ScopeEveryone, Asset: jpy, Measure: m, Direction: d, Period: p, Zone: "UTC", Maximum: ledger.NewAmount(maximum),
+		Scope: scope, Asset: jpy, Measure: m, Direction: d, Period: p, Zone: "UTC", Maximum: ledger.NewAmount(maximum),
 	}
 	var after ledger.Rule
 	err := pgx.BeginFunc(ctx, b.stores[0].Pool, func(tx pgx.Tx) (err error) {

@@ -56,6 +56,7 @@ type RefundPart struct {
 	OutgoingTime, IncomingTime time.Time
 
 	original *Transaction
+	meter    AccountID // that counted the original; 0 for none
 	debts    []debtLink
 }
 
@@ -83,6 +84,9 @@ func (l *Ledger) Refund(ctx context.Context, who Identity, r Refund) (Result, er
 		command.Accounts = append(command.Accounts, d.receivable)
 	}
 	command.Accounts = append(command.Accounts, r.From...)
+	if plan.meter != 0 {
+		command.Accounts = append(command.Accounts, plan.meter)
+	}
 	return l.Commit(ctx, command)
 }
 
@@ -91,6 +95,7 @@ type refundPlan struct {
 	refund             Refund
 	original           Transaction
 	outgoing, incoming time.Time
+	meter              AccountID // that counted the original; 0 for none
 	debts              []debtLink
 }
 
@@ -100,6 +105,9 @@ func (l *Ledger) prepare(ctx context.Context, p *refundPlan) (err error) {
 		return err
 	}
 	if p.outgoing, p.incoming, err = l.countedTimes(ctx, &p.original); err != nil {
+		return err
+	}
+	if p.meter, err = l.meterOfTransaction(ctx, p.original.ID); err != nil {
 		return err
 	}
 	if p.refund.Receivable && len(p.refund.From) == 0 {
@@ -129,7 +137,7 @@ func (p *refundPlan) decide(v View) (Draft, error) {
 		return Draft{}, fmt.Errorf("%w: it has %d entries, so only the whole of it", ErrNotRefundable, len(p.original.Entries))
 	}
 	part := &RefundPart{
-		Amount: amount, Last: amount == left, OutgoingTime: p.outgoing, IncomingTime: p.incoming, original: &p.original,
+		Amount: amount, Last: amount == left, OutgoingTime: p.outgoing, IncomingTime: p.incoming, original: &p.original, meter: p.meter,
 	}
 	d := Draft{
 		Note: p.refund.Note, Details: p.refund.Details, Refund: part, Events: p.refund.Events, Audit: p.refund.Audit,
@@ -302,11 +310,25 @@ type RefundState struct {
 	Refunds  []uuid.UUID // by these
 }
 
+// A statement for one transaction keeps its plan; one for a list is planned anew each
+// time, which costs more than running it.
+const (
+	selectRefunds = `
+SELECT transaction_id, original_id, amount FROM refunds
+ WHERE transaction_id = ANY ($1) OR original_id = ANY ($1) ORDER BY transaction_id`
+
+	selectRefundsOfOne = `
+SELECT transaction_id, original_id, amount FROM refunds
+ WHERE transaction_id = $1 OR original_id = $1 ORDER BY transaction_id`
+)
+
 // RefundStates returns the states of those of the transactions that have any.
 func (l *Ledger) RefundStates(ctx context.Context, transactions []uuid.UUID) (map[uuid.UUID]RefundState, error) {
-	rows, err := l.pool.Query(ctx, `
-SELECT transaction_id, original_id, amount FROM refunds
- WHERE transaction_id = ANY ($1) OR original_id = ANY ($1) ORDER BY transaction_id`, transactions)
+	query, of := selectRefunds, any(transactions)
+	if len(transactions) == 1 {
+		query, of = selectRefundsOfOne, transactions[0]
+	}
+	rows, err := l.pool.Query(ctx, query, of)
 	if err != nil {
 		return nil, fmt.Errorf("reading refunds: %w", err)
 	}

@@ -64,6 +64,7 @@ type Check func(ctx context.Context, tx pgx.Tx, problem func(Problem) bool) erro
 //   - hold_capture: what was captured of holds is what captures took;
 //   - refund_sum: nothing is given back more than once, or without an original;
 //   - account_usage: the counters of limits counted what moved;
+//   - metered: what was counted for a terminal is what was sold there;
 //   - account_tier: accounts have the tier of their owner;
 //   - receivable: nobody owes less than nothing;
 //   - asset_sum: every asset sums to zero over all accounts;
@@ -195,7 +196,7 @@ SELECT (array_agg(id ORDER BY id DESC))[1], count(*), coalesce(sum(more), 0)
 		if err != nil || n == 0 {
 			return err
 		}
-		for _, check := range []string{verifyTransactions, verifyCaptures, verifyRefunds} {
+		for _, check := range []string{verifyTransactions, verifyCaptures, verifyMetered, verifyRefunds} {
 			if err := v.collect(check, low, *high); err != nil {
 				return err
 			}

@@ -53,6 +53,14 @@ WITH counters AS (
       JOIN transactions t ON t.id = e.transaction_id
       JOIN refunds r ON r.original_id = e.transaction_id
      WHERE CASE c.d WHEN 'outgoing' THEN r.outgoing_time ELSE r.incoming_time END >= c.s
+    UNION ALL
+    SELECT c.id, c.d, c.p, c.z, m.amount, 1
+      FROM counters c JOIN metered m ON m.account_id = c.id AND m.create_time >= c.s
+     WHERE c.d = 'incoming'
+    UNION ALL
+    SELECT c.id, c.d, c.p, c.z, -r.amount, -r.counted_number
+      FROM counters c JOIN metered m ON m.account_id = c.id JOIN refunds r ON r.original_id = m.transaction_id
+     WHERE c.d = 'incoming' AND r.incoming_time >= c.s
 ), sums AS (
     SELECT id, d, p, z, sum(amount) AS amount, sum(number) AS number FROM moved GROUP BY id, d, p, z
 )
@@ -105,6 +113,12 @@ SELECT 'hold_capture', 'transaction ' || t.id, 'is a capture, but of no hold'
   FROM transactions t
  WHERE t.id > $1 AND t.id <= $2 AND t.kind = 4
    AND NOT EXISTS (SELECT FROM hold_operations o WHERE o.transaction_id = t.id)`
+
+	// $1 < transaction id <= $2
+	verifyMetered = `
+SELECT 'metered', 'transaction ' || m.transaction_id, 'was counted as ' || m.amount || ', it moved ' || coalesce(abs(t.a_amount)::text, 'nothing')
+  FROM metered m LEFT JOIN transactions t ON t.id = m.transaction_id AND t.counted AND t.create_time = m.create_time
+ WHERE m.transaction_id > $1 AND m.transaction_id <= $2 AND m.amount IS DISTINCT FROM abs(t.a_amount)`
 
 	// $1 < transaction id <= $2
 	verifyRefunds = `

@@ -31,7 +31,11 @@ func movedBooks(t *testing.T) *books {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.pay(two, b.outside(jpy), 190)
+	b.setRuleFor("terminal/1", ledger.MeasureAmount, ledger.Incoming, ledger.PerDay, 5000)
+	if _, err := l.Commit(ctx, sale("sale", one, two, 10)); err != nil {
+		t.Fatal(err)
+	}
+	b.pay(two, b.outside(jpy), 200)
 	if _, err := l.Refund(ctx, identity("rest"), ledger.Refund{
 		Original: paid.Transaction.ID, Kind: ledger.KindReversal, Receivable: true,
 	}); err != nil {
@@ -57,6 +61,10 @@ var movedTamperings = []struct{ rule, sql, says string }{
 	{"account_usage", `UPDATE accounts SET usage = regexp_replace(usage::text, '(\d+) (\d+)"', '\1 7"')::jsonb WHERE code = 'user/2/main'`, "account user/2/main"},
 	{"account_usage", `UPDATE hold_operations SET counted_amount = counted_amount + 1 WHERE kind = 1 AND amount = 30`, "account user/1/main"},
 	{"account_usage", `UPDATE transactions SET counted = NULL WHERE kind = 1 AND counted`, "account user/"},
+	{"account_usage", `UPDATE accounts SET usage = regexp_replace(usage::text, '(\d+) (\d+)"', '7 \2"')::jsonb WHERE code = 'terminal/1/JPY'`, "account terminal/1/JPY"},
+	{"account_usage", `DELETE FROM metered`, "account terminal/1/JPY"},
+	{"metered", `UPDATE metered SET amount = amount + 1`, "was counted as 11, it moved 10"},
+	{"metered", `UPDATE transactions SET counted = NULL WHERE id IN (SELECT transaction_id FROM metered)`, "it moved nothing"},
 	{"account_tier", `UPDATE accounts SET tier = 3 WHERE code = 'user/2/main'`, "account user/2/main"},
 	{"account_tier", `INSERT INTO owners VALUES ('user/1', 2, now())`, "account user/1/main"},
 	{"receivable", `UPDATE accounts SET balance = 5 WHERE code LIKE 'receivable/%'`, "account receivable/2/JPY"},
@@ -71,7 +79,7 @@ func TestEveryTamperingWithWhatIsHeldLimitedOrOwedIsFound(t *testing.T) {
 	conn := b.superuser()
 	for _, c := range movedTamperings {
 		t.Run(c.rule+" "+c.sql, func(t *testing.T) {
-			tables := []string{"accounts", "transactions", "holds", "hold_operations", "refunds", "owners"}
+			tables := []string{"accounts", "transactions", "holds", "hold_operations", "refunds", "owners", "metered"}
 			for _, table := range tables {
 				mustExec(t, conn, `CREATE TABLE kept_`+table+` AS TABLE `+table)
 			}

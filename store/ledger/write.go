@@ -94,6 +94,9 @@ func (l *Ledger) statements(ctx context.Context, b *batch) ([]statement, error) 
 	if len(b.refunds) > 0 {
 		list = append(list, statement{insertRefunds, refundArgs(b.refunds)})
 	}
+	if len(b.metered) > 0 {
+		list = append(list, statement{insertMetered, meteredArgs(b.metered, b.now)})
+	}
 	if len(b.resolutions) > 0 {
 		list = append(list, statement{insertResolutions, resolutionArgs(b)})
 	}

@@ -3,13 +3,23 @@
 -- name: LockOpenCheckouts :exec
 SELECT pg_advisory_xact_lock(hashtextextended('tillbook.checkouts/' || sqlc.arg(counter)::text, 0));
 
--- CountOpenCheckouts counts a merchant's checkouts at a terminal, or without one,
--- that can still be paid.
--- name: CountOpenCheckouts :one
+-- CountOpenAtTerminal counts the checkouts at a terminal that can still be paid.
+-- name: CountOpenAtTerminal :one
 SELECT count(*)
   FROM checkouts AS c
  WHERE c.merchant_id = @merchant_id
-   AND c.terminal_id IS NOT DISTINCT FROM sqlc.narg(terminal_id)::uuid
+   AND c.terminal_id = @terminal_id::uuid
+   AND c.due_time IS NOT NULL
+   AND c.expire_time > clock_timestamp()
+   AND NOT EXISTS (SELECT 1 FROM resolutions AS r WHERE r.subject = c.id);
+
+-- CountOpenElsewhere counts a merchant's checkouts without a terminal that can still
+-- be paid.
+-- name: CountOpenElsewhere :one
+SELECT count(*)
+  FROM checkouts AS c
+ WHERE c.merchant_id = @merchant_id
+   AND c.terminal_id IS NULL
    AND c.due_time IS NOT NULL
    AND c.expire_time > clock_timestamp()
    AND NOT EXISTS (SELECT 1 FROM resolutions AS r WHERE r.subject = c.id);
@@ -18,33 +28,45 @@ SELECT count(*)
 -- name: FindCheckoutByKey :one
 SELECT id, fingerprint FROM checkouts WHERE key_hash = @key_hash;
 
--- GetCounter finds a store of a merchant, or that of a terminal, with the fee rate in
--- force. Without store the terminal's counts.
--- name: GetCounter :one
+-- GetStoreCounter finds a store of a merchant, with the fee rate in force.
+-- name: GetStoreCounter :one
 SELECT s.id AS store_id, coalesce(f.basis_points, 0)::int AS fee_basis_points, coalesce(f.fixed, 0)::text AS fee_fixed
-  FROM merchants AS m
-  JOIN stores AS s ON s.merchant_id = m.id
-  LEFT JOIN terminals AS t ON t.id = sqlc.narg(terminal_id)::uuid AND t.store_id = s.id
+  FROM stores AS s
+  JOIN merchants AS m ON m.id = s.merchant_id
   LEFT JOIN fee_rates AS f ON f.plan = m.fee_plan AND f.asset_id = @asset_id
- WHERE m.id = @merchant_id
-   AND (sqlc.narg(store_id)::uuid IS NULL OR s.id = sqlc.narg(store_id)::uuid)
-   AND (sqlc.narg(terminal_id)::uuid IS NULL OR t.id IS NOT NULL)
-   AND (sqlc.narg(store_id)::uuid IS NOT NULL OR t.id IS NOT NULL);
+ WHERE s.id = @store_id AND s.merchant_id = @merchant_id;
 
--- InsertCheckout adds a checkout, unless its key or its code was used. Amounts are
--- integers of the asset's smallest unit. No row means that one of them was, or that
--- the expiry is out of bounds.
+-- GetTerminalCounter finds the store of a merchant's terminal, with the fee rate in
+-- force.
+-- name: GetTerminalCounter :one
+SELECT s.id AS store_id, coalesce(f.basis_points, 0)::int AS fee_basis_points, coalesce(f.fixed, 0)::text AS fee_fixed
+  FROM terminals AS t
+  JOIN stores AS s ON s.id = t.store_id
+  JOIN merchants AS m ON m.id = s.merchant_id
+  LEFT JOIN fee_rates AS f ON f.plan = m.fee_plan AND f.asset_id = @asset_id
+ WHERE t.id = @terminal_id AND s.merchant_id = @merchant_id;
+
+-- InsertCheckout adds a checkout, unless its key or its code was used, and tells so.
+-- Amounts are integers of the asset's smallest unit. No row means that one of them
+-- was, or that the expiry is out of bounds.
 -- name: InsertCheckout :one
-INSERT INTO checkouts (id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items,
-                       tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, key_hash, fingerprint,
-                       create_time, expire_time, due_time)
-SELECT @id, @merchant_id, @store_id, sqlc.narg(terminal_id), sqlc.narg(created_by), @code, @asset_id, sqlc.arg(amount)::text::numeric,
-       @reference, @items, @tip_allowed, @tip_percentages, @capture, @fee_basis_points, sqlc.arg(fee_fixed)::text::numeric,
-       @key_hash, @fingerprint, clock.now, e.expire_time, e.expire_time
-  FROM (SELECT clock_timestamp() AS now) AS clock, (SELECT sqlc.arg(expire_time)::timestamptz AS expire_time) AS e
- WHERE e.expire_time > clock.now AND e.expire_time <= clock.now + interval '24 hours'
-ON CONFLICT DO NOTHING
-RETURNING id;
+WITH made AS (
+    INSERT INTO checkouts (id, merchant_id, store_id, terminal_id, created_by, code, asset_id, amount, reference, items,
+                           tip_allowed, tip_percentages, capture, fee_basis_points, fee_fixed, key_hash, fingerprint,
+                           create_time, expire_time, due_time)
+    SELECT @id, @merchant_id, @store_id, sqlc.narg(terminal_id), sqlc.narg(created_by), @code, @asset_id, sqlc.arg(amount)::text::numeric,
+           @reference, @items, @tip_allowed, @tip_percentages, @capture, @fee_basis_points, sqlc.arg(fee_fixed)::text::numeric,
+           @key_hash, @fingerprint, clock.now, e.expire_time, e.expire_time
+      FROM (SELECT clock_timestamp() AS now) AS clock, (SELECT sqlc.arg(expire_time)::timestamptz AS expire_time) AS e
+     WHERE e.expire_time > clock.now AND e.expire_time <= clock.now + interval '24 hours'
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), told AS (
+    INSERT INTO events (type, subject, payload)
+    SELECT sqlc.arg(event_type)::text, s.subject, jsonb_build_object('checkout', made.id)
+      FROM made, unnest(sqlc.arg(event_subjects)::text[]) AS s (subject)
+)
+SELECT id FROM made;
 
 -- GetCheckout finds a checkout, of a merchant and at a terminal if these are given.
 -- name: GetCheckout :one
@@ -57,9 +79,13 @@ SELECT * FROM checkout_states
 -- name: GetCheckoutByCode :one
 SELECT * FROM checkout_states WHERE code = @code;
 
--- ListCheckoutsByID finds several checkouts at once.
+-- ListCheckoutsByID finds several checkouts at once, each by its id: OFFSET 0 keeps
+-- the planner from joining whole tables, so one plan does for any number of them.
 -- name: ListCheckoutsByID :many
-SELECT * FROM checkout_states WHERE id = ANY (sqlc.arg(ids)::uuid[]) ORDER BY id DESC;
+SELECT s.*
+  FROM unnest(sqlc.arg(ids)::uuid[]) AS w (id)
+ CROSS JOIN LATERAL (SELECT * FROM checkout_states AS c WHERE c.id = w.id OFFSET 0) AS s
+ ORDER BY s.id DESC;
 
 -- ListCheckouts lists a merchant's checkouts, newest first: those of a store and a
 -- terminal if these are given, in one state or in all (0).

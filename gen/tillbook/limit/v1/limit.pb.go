@@ -320,7 +320,9 @@ type Scope_MerchantId struct {
 }
 
 type Scope_TerminalId struct {
-	// One terminal.
+	// One terminal: what is sold there, as incoming money. The payer learns no more
+	// than that a limit of the recipient's is exceeded. Limits for everyone or for a
+	// tier don't apply to terminals.
 	TerminalId string `protobuf:"bytes,5,opt,name=terminal_id,json=terminalId,proto3,oneof"`
 }
 
@@ -671,7 +673,7 @@ const file_tillbook_limit_v1_limit_proto_rawDesc = "" +
 	"merchantId\x12<\n" +
 	"\vterminal_id\x18\x05 \x01(\tB\x19\xbaH\x16r\x142\x12^trm_[0-9a-z]{26}$H\x00R\n" +
 	"terminalIdB\x0e\n" +
-	"\x05scope\x12\x05\xbaH\x02\b\x01\"\x95\b\n" +
+	"\x05scope\x12\x05\xbaH\x02\b\x01\"\xc1\t\n" +
 	"\x05Limit\x12\x19\n" +
 	"\blimit_id\x18\x01 \x01(\tR\alimitId\x126\n" +
 	"\x05scope\x18\x02 \x01(\v2\x18.tillbook.limit.v1.ScopeB\x06\xbaH\x03\xc8\x01\x01R\x05scope\x122\n" +
@@ -689,9 +691,10 @@ const file_tillbook_limit_v1_limit_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime:\x82\x03\xbaH\xfe\x02\x1az\n" +
+	"updateTime:\xae\x04\xbaH\xaa\x04\x1az\n" +
 	"\rlimit.maximum\x129a count has maximum_count, everything else maximum_amount\x1a.(this.measure == 2) == has(this.maximum_count)\x1a\x8d\x01\n" +
-	"\rlimit.balance\x12<a balance is bounded for incoming money and each transaction\x1a>this.measure != 3 || (this.direction == 2 && this.period == 1)\x1ap\n" +
+	"\rlimit.balance\x12<a balance is bounded for incoming money and each transaction\x1a>this.measure != 3 || (this.direction == 2 && this.period == 1)\x1a\xa9\x01\n" +
+	"\x0elimit.terminal\x12Kwhat a terminal sells is bounded, as an amount or a count of incoming money\x1aJ!has(this.scope.terminal_id) || (this.direction == 2 && this.measure != 3)\x1ap\n" +
 	"\vlimit.count\x12:transactions are counted over a day, a month or a lifetime\x1a%this.measure != 2 || this.period != 1B\x10\n" +
 	"\amaximum\x12\x05\xbaH\x02\b\x01\"\xdc\x02\n" +
 	"\n" +

@@ -62,7 +62,9 @@ export type Scope = Message<"tillbook.limit.v1.Scope"> & {
     case: "merchantId";
   } | {
     /**
-     * One terminal.
+     * One terminal: what is sold there, as incoming money. The payer learns no more
+     * than that a limit of the recipient's is exceeded. Limits for everyone or for a
+     * tier don't apply to terminals.
      *
      * @generated from field: string terminal_id = 5;
      */
