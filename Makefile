@@ -78,6 +78,20 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 	@go build -o bin/cluster ./examples/cluster
 	@exec bin/cluster $(CLUSTER)
 
+.PHONY: test-cluster
+test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
+	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
+
+.PHONY: upgrade-test
+upgrade-test: build install-cluster ## Replace the last version by this one under load, and back, and by colours; UPGRADE_FROM=v1.2.0
+	@go build -o bin/upgrade ./examples/cluster/upgrade
+	@exec bin/upgrade -from "$(UPGRADE_FROM)" $(UPGRADE)
+
+.PHONY: check-deploy
+check-deploy: build ## Check what examples/cluster/deploy holds against those who read it
+	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze checks the unit: apt-get install systemd"; exit 1; }
+	@cd examples/cluster/deploy/check && go vet ./... && go test -count=1 -timeout 120s ./...
+
 # What scenarios recorded is kept in .cache/torture.
 .PHONY: torture
 torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
@@ -94,6 +108,7 @@ lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) 
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	[ -z "$$unformatted" ] || { echo "Not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags cluster ./examples/cluster
 	staticcheck ./...
 	buf lint proto
 	buf format -d --exit-code proto

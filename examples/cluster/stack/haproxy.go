@@ -122,6 +122,11 @@ func (h *HAProxy) up(ctx context.Context, color string, n int) error {
 	return nil
 }
 
+// AwaitUp waits until so many replicas of a set pass HAProxy's checks, at both doors.
+func (h *HAProxy) AwaitUp(ctx context.Context, color string, n int) error {
+	return await(ctx, "HAProxy to see "+color, func(ctx context.Context) error { return h.up(ctx, color, n) }, h.Process)
+}
+
 // Command gives HAProxy's runtime API a command, such as "show servers state" or
 // "set server blue/blue-1 state drain", and returns what it answers.
 func (h *HAProxy) Command(ctx context.Context, command string) (string, error) {
@@ -166,7 +171,7 @@ func (s *Stack) startSet(ctx context.Context, name, program string, n int) error
 		return err
 	}
 	s.haproxy.Reload()
-	return await(ctx, "HAProxy to see "+name, func(ctx context.Context) error { return s.haproxy.up(ctx, name, n) }, s.haproxy.Process)
+	return s.haproxy.AwaitUp(ctx, name, n)
 }
 
 // Switch sends new calls to a set, Blue or Green. Calls and streams under way stay

@@ -169,8 +169,8 @@ func (n *Node) postmaster() int {
 	return pid
 }
 
-// family is PostgreSQL's main process and all its others.
-func (n *Node) family() []int {
+// Family are the ids of PostgreSQL's main process and of all its others.
+func (n *Node) Family() []int {
 	pid := n.postmaster()
 	if pid == 0 {
 		return nil
@@ -179,7 +179,7 @@ func (n *Node) family() []int {
 }
 
 func (n *Node) signalPostgres(sig syscall.Signal) {
-	for _, pid := range n.family() {
+	for _, pid := range n.Family() {
 		_ = syscall.Kill(pid, sig)
 	}
 }
@@ -195,7 +195,7 @@ func (n *Node) Kill() {
 // KillPostgres kills PostgreSQL alone; Patroni sees it, and hands over or starts it
 // again.
 func (n *Node) KillPostgres() {
-	family := n.family()
+	family := n.Family()
 	for _, pid := range family {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}

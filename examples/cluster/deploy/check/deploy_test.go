@@ -1,0 +1,229 @@
+package check
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
+)
+
+const manifests = "../kubernetes"
+
+// program is the server that the files are for.
+var program = func() string {
+	path, err := filepath.Abs("../../../../bin/tillbook")
+	if err != nil {
+		panic(err)
+	}
+	return path
+}()
+
+// decode reads a manifest, and refuses fields that Kubernetes doesn't know.
+func decode[T any](t *testing.T, name string) T {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(manifests, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out T
+	if err := yaml.UnmarshalStrict(text, &out); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
+
+func TestManifestsAreWhatKubernetesReads(t *testing.T) {
+	known := map[string]func(t *testing.T, name string) (kind, apiVersion, object string){
+		"deployment.yaml": described[appsv1.Deployment], "migrate.yaml": described[batchv1.Job],
+		"service.yaml": described[corev1.Service], "config.yaml": described[corev1.ConfigMap],
+		"disruption.yaml": described[policyv1.PodDisruptionBudget], "autoscaler.yaml": described[autoscalingv2.HorizontalPodAutoscaler],
+		"network.yaml": described[networkingv1.NetworkPolicy],
+	}
+	files, err := os.ReadDir(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		describe := known[f.Name()]
+		if describe == nil {
+			t.Errorf("nothing checks %s", f.Name())
+			continue
+		}
+		kind, version, object := describe(t, f.Name())
+		if kind == "" || version == "" || len(validation.IsDNS1123Label(object)) > 0 {
+			t.Errorf("%s is a %q of %q with the name %q", f.Name(), kind, version, object)
+		}
+	}
+}
+
+// described decodes a manifest and says what it is.
+func described[T any](t *testing.T, name string) (kind, apiVersion, object string) {
+	t.Helper()
+	decode[T](t, name)
+	head := decodeLoosely(t, name)
+	if want := typeName[T](); want != head.Kind {
+		t.Errorf("%s says it is a %s, and is decoded as a %s", name, head.Kind, want)
+	}
+	return head.Kind, head.APIVersion, head.Metadata.Name
+}
+
+func TestSelectorsFindTheServersPods(t *testing.T) {
+	d := decode[appsv1.Deployment](t, "deployment.yaml")
+	labels := d.Spec.Template.Labels
+	for name, selector := range map[string]map[string]string{
+		"deployment": d.Spec.Selector.MatchLabels, "service": decode[corev1.Service](t, "service.yaml").Spec.Selector,
+		"disruption budget": decode[policyv1.PodDisruptionBudget](t, "disruption.yaml").Spec.Selector.MatchLabels,
+		"network policy":    decode[networkingv1.NetworkPolicy](t, "network.yaml").Spec.PodSelector.MatchLabels,
+		"spread":            d.Spec.Template.Spec.TopologySpreadConstraints[0].LabelSelector.MatchLabels,
+	} {
+		if len(selector) == 0 {
+			t.Errorf("the %s selects everything", name)
+		}
+		for key, value := range selector {
+			if labels[key] != value {
+				t.Errorf("the %s looks for %s=%s, and pods have %q", name, key, value, labels[key])
+			}
+		}
+	}
+	if to := decode[autoscalingv2.HorizontalPodAutoscaler](t, "autoscaler.yaml").Spec.ScaleTargetRef; to.Name != d.Name || to.Kind != "Deployment" {
+		t.Errorf("the autoscaler scales %+v", to)
+	}
+}
+
+func TestThePodSuitsTheServer(t *testing.T) {
+	d := decode[appsv1.Deployment](t, "deployment.yaml")
+	settings := decode[corev1.ConfigMap](t, "config.yaml").Data
+	pod, server := d.Spec.Template.Spec, d.Spec.Template.Spec.Containers[0]
+
+	drain, grace := duration(t, settings["TILLBOOK_DRAIN_DELAY"]), duration(t, settings["TILLBOOK_GRACE"])
+	if patience := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; patience < drain+grace+10*time.Second {
+		t.Errorf("a pod is killed after %v, though it takes %v to drain and %v to end", patience, drain, grace)
+	}
+	probe := server.ReadinessProbe
+	if noticed := time.Duration(probe.PeriodSeconds*probe.FailureThreshold) * time.Second; noticed >= drain {
+		t.Errorf("it takes %v to see that a replica leaves, which waits for %v", noticed, drain)
+	}
+	if probe.HTTPGet.Path != "/readyz" || server.LivenessProbe.HTTPGet.Path != "/healthz" || server.StartupProbe.HTTPGet.Path != "/healthz" {
+		t.Error("a probe looks at the wrong place")
+	}
+	for _, p := range []*corev1.Probe{probe, server.LivenessProbe, server.StartupProbe} {
+		if !slices.ContainsFunc(server.Ports, func(port corev1.ContainerPort) bool { return port.Name == p.HTTPGet.Port.StrVal }) {
+			t.Errorf("there is no port %s to probe", p.HTTPGet.Port.StrVal)
+		}
+	}
+	if s := server.SecurityContext; !*pod.SecurityContext.RunAsNonRoot || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || s.Capabilities.Drop[0] != "ALL" {
+		t.Error("the server has rights that it doesn't need")
+	}
+	folder := server.VolumeMounts[0].MountPath
+	for _, path := range regexp.MustCompile(`/run/[^&?"]*`).FindAllString(settings["TILLBOOK_SECRET_FILE"]+" "+settings["TILLBOOK_DATABASE_URL"], -1) {
+		name, _ := filepath.Rel(folder, strings.TrimSpace(strings.Fields(path)[0]))
+		if !slices.ContainsFunc(pod.Volumes[0].Secret.Items, func(k corev1.KeyToPath) bool { return k.Path == name }) {
+			t.Errorf("%s is not in the secret", path)
+		}
+	}
+}
+
+func TestEverySettingIsOneOfTheServers(t *testing.T) {
+	help, err := exec.Command(program, "serve", "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("run make build first: %v: %s", err, help)
+	}
+	unit, err := os.ReadFile("../systemd/tillbook.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`TILLBOOK_[A-Z_]+`).FindAllString(string(unit), -1)
+	for name := range decode[corev1.ConfigMap](t, "config.yaml").Data {
+		if strings.HasPrefix(name, "TILLBOOK_") {
+			names = append(names, name)
+		}
+	}
+	flags := regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(regexp.MustCompile(`(?m)^ExecStart=.*`).FindString(string(unit)), -1)
+	for _, name := range names {
+		flags = append(flags, "--"+strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "TILLBOOK_")), "_", "-"))
+	}
+	for _, flag := range flags {
+		if !regexp.MustCompile(regexp.QuoteMeta(flag)+`\b`).Match(help) && flag != "--" {
+			t.Errorf("the server has no %s", flag)
+		}
+	}
+}
+
+func TestTheUnitIsWhatSystemdReads(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Fatal("systemd-analyze checks the unit: apt-get install systemd")
+	}
+	text, err := os.ReadFile("../systemd/tillbook.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program has to be there, and is elsewhere.
+	text = bytes.ReplaceAll(text, []byte("/usr/local/bin/tillbook"), []byte(program))
+	unit := filepath.Join(t.TempDir(), "tillbook.service")
+	if err := os.WriteFile(unit, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"verify", "--man=no", "--recursive-errors=no", unit},
+		// Exposure of 0 to 100; a service without any of these settings has 96.
+		{"security", "--offline=true", "--threshold=20", "--no-pager", unit},
+	} {
+		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+		if err != nil || args[0] == "verify" && bytes.Contains(out, []byte("tillbook.service:")) {
+			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+func TestTheContainerfileIsWhatBuildKitReads(t *testing.T) {
+	file, err := os.Open("../Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	parsed, err := parser.Parse(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, _, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(parsed.Warnings) > 0 || len(stages) != 2 {
+		t.Errorf("%d stages, warnings %v", len(stages), parsed.Warnings)
+	}
+	user, root := "", "../../../.."
+	for _, command := range stages[1].Commands {
+		if u, ok := command.(*instructions.UserCommand); ok {
+			user = u.User
+		}
+	}
+	if d := decode[appsv1.Deployment](t, "deployment.yaml"); user != "65532:65532" || *d.Spec.Template.Spec.SecurityContext.RunAsUser != 65532 {
+		t.Errorf("it runs as %q", user)
+	}
+	for _, command := range stages[0].Commands {
+		if c, ok := command.(*instructions.CopyCommand); ok {
+			for _, source := range c.SourcePaths {
+				if _, err := os.Stat(filepath.Join(root, source)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}

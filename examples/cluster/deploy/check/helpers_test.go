@@ -1,0 +1,49 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// header is what every manifest begins with.
+type header struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Metadata   struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+}
+
+func decodeLoosely(t *testing.T, name string) (h header) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(manifests, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// typeName is a type's name without its package.
+func typeName[T any]() string {
+	var zero T
+	name := fmt.Sprintf("%T", zero)
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
