@@ -31,7 +31,18 @@
 // time.Now adds an offset that a file names; the server's own code is as it is
 // (overlay.go). Answers to COMMIT are dropped by a toxic that reads PostgreSQL's
 // protocol and loses the message that says COMMIT, now with the connection and now
-// without a word. A disk is full because it is a mounted tmpfs that is made smaller:
-// that takes root. An old primary that is cut off keeps one replica, and loses etcd,
-// its standbys and the other replicas.
+// without a word. A disk is full because it is a small tmpfs that is mounted and filled,
+// which takes root. An old primary that is cut off keeps one replica, and loses etcd,
+// its standbys and the other replicas. Ten times as many callers as usual, who never
+// pause, are an overload.
+//
+// # Why to believe it
+//
+// Each of the following was planted in a copy of the source, and found:
+//
+//	acknowledged before the commit            by replica-kill, commit-lost, slow-500
+//	events read past the snapshot horizon     by replica-kill, slow-500
+//	a retry under a new key                   by commit-lost, balancer-kill
+//	connections to a primary that was demoted by primary-kill
+//	a terminal's older session not fenced     by replica-kill
 package main

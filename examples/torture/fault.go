@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -242,14 +241,10 @@ func fillDisk(ctx context.Context, t *trial) (err error) {
 	}
 	defer func() {
 		t.ends()
-		err = errors.Join(err, t.disks.grow())
+		err = errors.Join(err, primary.FreeDisk())
 	}()
-	for i, n := range t.Nodes() {
-		if n == primary {
-			if err := t.disks.fill(i); err != nil {
-				return fmt.Errorf("filling the disk: %w", err)
-			}
-		}
+	if err := primary.FillDisk(); err != nil {
+		return err
 	}
 	until := time.Now().Add(20 * time.Second)
 	for time.Now().Before(until) {

@@ -29,6 +29,9 @@ const (
 	resolveTimeout, listenTimeout = 45 * time.Second, 12 * time.Second
 )
 
+// diskMB is the size of a database node's disk: more than all scenarios write.
+const diskMB = 2048
+
 // rack is the deployment that is tortured.
 type rack struct {
 	*stack.Stack
@@ -36,7 +39,6 @@ type rack struct {
 	dir       string
 	temporary bool
 	collector *collector
-	disks     disks
 	skewed    string // the program whose clock is wrong; empty until it is built
 }
 
@@ -66,11 +68,8 @@ func newRack(ctx context.Context, o *options, list []scenario) (_ *rack, err err
 		Env: func(i int) []string { return append(r.collector.env(), clockVariable+"="+r.clockFile(i)) },
 	}
 	for i := range list {
-		if list[i].disks && r.disks == nil {
-			if r.disks, err = mountDisks(filepath.Join(r.dir, "disks"), 3); err != nil {
-				return nil, err
-			}
-			options.Data = r.disks.data
+		if list[i].disks {
+			options.DiskMB = diskMB
 		}
 		if list[i].clocks && r.skewed == "" {
 			if r.skewed, err = buildSkewed(ctx, o.source, r.dir); err != nil {
@@ -82,6 +81,9 @@ func newRack(ctx context.Context, o *options, list []scenario) (_ *rack, err err
 	defer cancel()
 	begun := time.Now()
 	if r.Stack, err = stack.Start(starting, options); err != nil {
+		if options.DiskMB > 0 && os.Geteuid() != 0 {
+			err = fmt.Errorf("%w; for disk-full run this as root, or name the others with SCENARIOS", err)
+		}
 		return nil, fmt.Errorf("starting the deployment: %w", err)
 	}
 	fmt.Printf("the deployment is up after %.0f s\n", time.Since(begun).Seconds())
@@ -97,7 +99,6 @@ func (r *rack) close() {
 	if r.collector != nil {
 		r.collector.close()
 	}
-	r.disks.unmount()
 	if r.temporary {
 		_ = os.RemoveAll(r.dir)
 	}
@@ -259,12 +260,13 @@ func (r *rack) heal() error {
 	}
 	for _, n := range r.Nodes() {
 		n.Thaw()
+		err = errors.Join(err, n.Rejoin(), n.FreeDisk())
 	}
 	for _, replica := range r.Replicas(stack.Blue) {
 		replica.Thaw()
 	}
 	r.collector.hang(false)
-	return errors.Join(err, r.disks.grow())
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

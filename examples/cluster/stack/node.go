@@ -63,9 +63,6 @@ func (s *Stack) startNodes(ctx context.Context) error {
 
 func (s *Stack) newNode(i int) (*Node, error) {
 	n := &Node{data: s.dirs.file("postgres", fmt.Sprintf("db-%d", i))}
-	if s.options.Data != nil {
-		n.data = s.options.Data(i)
-	}
 	n.Process = &Process{name: fmt.Sprintf("db-%d", i), program: s.programs.patroni, dirs: s.dirs, account: s.account, stopping: syscall.SIGTERM}
 	var err error
 	if n.postgres, err = s.ports.take("postgres", i); err != nil {

@@ -59,9 +59,6 @@ type Options struct {
 	// enter it if this process is root. It must be empty or not exist. Default: a
 	// temporary one that Close removes.
 	Dir string
-	// Data is the folder for the files of database node i, which must not exist yet and
-	// whose parent belongs to the database's user. Default: one in Dir.
-	Data func(i int) string
 	// Args and Env add to what replica i is started with, such as "--stream-age=10s".
 	// They may be nil.
 	Args func(i int) []string
