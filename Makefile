@@ -48,7 +48,7 @@ build: ## Build bin/tillbook
 	@go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/tillbook ./server/cmd/tillbook
 
 .PHONY: test
-test: postgres test-typescript test-web ## Run every test
+test: postgres pgbackrest prometheus test-typescript test-web ## Run every test
 	@go run ./store/storetest/testserver -- go test ./...
 
 .PHONY: test-typescript
@@ -58,6 +58,14 @@ test-typescript: postgres $(NODE_MODULES) ## Run the TypeScript SDK's tests alon
 .PHONY: test-web
 test-web: postgres web chromium ## Run the page's tests alone, in a headless Chromium
 	@cd examples/web && npm test --silent
+
+.PHONY: test-restore
+test-restore: postgres pgbackrest ## Follow the runbook of backups, examples/cluster/BACKUP.md, to the letter
+	@go test -count=1 -timeout 5m -v -run TestTheRunbook ./server/cmd/tillbook
+
+.PHONY: test-alerts
+test-alerts: prometheus ## Check the alerts, their notifier and the dashboards alone
+	@go test ./examples/cluster/prometheus ./examples/cluster/alertmanager
 
 .PHONY: race
 race: postgres ## Run the ledger's and the server's tests under the race detector
@@ -102,6 +110,27 @@ torture: build install-cluster ## Break a cluster in all ways and count what got
 torture-short: build install-cluster ## Break it in the five ways that tell most
 	@go build -o bin/torture ./examples/torture
 	@exec bin/torture -history .cache/torture -short $(TORTURE)
+
+.PHONY: hostile
+hostile: postgres ## Attack a running server at full size, and print what it took; takes some minutes
+	@go run ./store/storetest/testserver -- go test ./server/hostile -count=1 -timeout 30m -v -run '^Test' -full | grep -v '^=== '
+
+# How long each decoder of what comes from outside is fed with random input.
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: postgres ## Feed every decoder of outside input with random input, FUZZTIME=10s each
+	@exec go run ./store/storetest/testserver -- $(SHELL) -euo pipefail -c ' \
+	targets=0; total=0; \
+	for folder in $$(git ls-files -co --exclude-standard "*_test.go" | xargs grep -l "^func Fuzz" | xargs -n1 dirname | sort -u); do \
+		for target in $$(sed -n "s/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p" $$folder/*_test.go); do \
+			printf "%-28s %-24s " ./$$folder $$target; \
+			log=$$(go test ./$$folder -run "^$$" -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) 2>&1) || { echo CRASHED; echo "$$log"; exit 1; }; \
+			n=$$(sed -n "s/.*execs: \([0-9]*\).*/\1/p" <<<"$$log" | tail -1); \
+			echo "$${n:-0} runs, nothing crashed"; \
+			targets=$$((targets+1)); total=$$((total+$${n:-0})); \
+		done; \
+	done; \
+	echo "fuzz: targets=$$targets runs=$$total crashed=0"'
 
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
@@ -180,6 +209,37 @@ install-cluster: postgres
 	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
 	missing=$$(for package in $(CLUSTER_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
 	echo "Installing with apt-get:" $$missing; \
+
+# What makes the backups of the runbook.
+.PHONY: pgbackrest
+pgbackrest:
+	@command -v pgbackrest >/dev/null || $(MAKE) --no-print-directory install-pgbackrest
+
+.PHONY: install-pgbackrest
+install-pgbackrest:
+	@hint="pgBackRest is needed for the test of backups: apt-get install pgbackrest, or https://pgbackrest.org says how."; \
+	command -v apt-get >/dev/null || { echo "$$hint"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$$hint"; exit 1; }; \
+	echo "pgBackRest isn't installed here: installing it with apt-get."; \
+	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends pgbackrest >/dev/null
+
+# What checks the alert rules and tells people of alerts. Debian would start both as
+# services, unless a policy says not to while they are installed.
+PROMETHEUS_OK = [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
+PROMETHEUS_HINT = The alerts' tests need these packages of Debian: prometheus prometheus-alertmanager
+
+.PHONY: prometheus
+prometheus:
+	@{ $(PROMETHEUS_OK); } || $(MAKE) --no-print-directory install-prometheus
+
+.PHONY: install-prometheus
+install-prometheus:
+	@command -v apt-get >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
+	echo "Prometheus and its Alertmanager aren't installed here: installing them with apt-get."; \
 	policy=/usr/sbin/policy-rc.d; \
 	if [ ! -e $$policy ]; then \
 		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
@@ -189,6 +249,9 @@ install-cluster: postgres
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
 	if [ -d /run/systemd/system ]; then $$root systemctl -q disable $$(echo "$$missing" | sed '/etcd-client/d; s/etcd-server/etcd/'); fi; \
 	($(CLUSTER_OK)) || { echo "$(CLUSTER_HINT)"; exit 1; }
+
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
+	{ $(PROMETHEUS_OK); } || { echo "$(PROMETHEUS_HINT)"; exit 1; }
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null

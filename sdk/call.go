@@ -3,6 +3,7 @@ package tillbook
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -264,6 +265,15 @@ func (c *Client) setHeaders(ctx context.Context, bearer string) {
 	}
 	info.RequestHeader().Set("User-Agent", c.userAgent)
 	info.RequestHeader().Delete("Authorization")
+	if c.inject != nil {
+		header := make(http.Header, 2)
+		c.inject(ctx, header)
+		for _, name := range []string{"Traceparent", "Tracestate"} {
+			if value := header.Get(name); value != "" {
+				info.RequestHeader().Set(name, value)
+			}
+		}
+	}
 	if bearer != "" {
 		info.RequestHeader().Set("Authorization", "Bearer "+bearer)
 	}

@@ -57,6 +57,7 @@ type Client struct {
 	ownsHTTP    bool
 	operatorKey string
 	userAgent   string
+	inject      func(context.Context, http.Header) // nil if traces aren't told
 	timeout     time.Duration
 	retries     int
 	restored    *Session
@@ -128,6 +129,25 @@ func WithUserAgent(program string) Option {
 			return errors.New("the user agent has characters that a header can't carry")
 		}
 		c.userAgent = strings.TrimSpace(program + " " + c.userAgent)
+		return nil
+	}
+}
+
+// WithTraceContext has inject put the trace context of each call into its headers, of
+// which traceparent and tracestate are sent. With OpenTelemetry:
+//
+//	tillbook.WithTraceContext(func(ctx context.Context, header http.Header) {
+//		otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(header))
+//	})
+//
+// A server continues the trace of clients that it trusts (--trusted-tracers) and links
+// to that of others. By default nothing is sent.
+func WithTraceContext(inject func(ctx context.Context, header http.Header)) Option {
+	return func(c *Client) error {
+		if inject == nil {
+			return errors.New("the function that injects the trace context is nil")
+		}
+		c.inject = inject
 		return nil
 	}
 }

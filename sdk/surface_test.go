@@ -76,6 +76,7 @@ func TestEveryReasonHasAConstant(t *testing.T) {
 func TestOptionsOutOfBoundsAreRefused(t *testing.T) {
 	for name, option := range map[string]tillbook.Option{
 		"nil HTTP client":        tillbook.WithHTTPClient(nil),
+		"nil trace injection":    tillbook.WithTraceContext(nil),
 		"empty operator key":     tillbook.WithOperatorKey(""),
 		"operator key with line": tillbook.WithOperatorKey("a\nb"),
 		"user agent with line":   tillbook.WithUserAgent("a\r\nX-Evil: b"),

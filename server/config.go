@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillbook/tillbook/server/auth"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/web"
@@ -28,15 +29,25 @@ type Config struct {
 	// owner of the database, or, with SkipMigrate, of any role that may take on
 	// the role tillbook_app. Required.
 	DatabaseURL string
-	// MaxConns bounds the connections to the database. Default 20. The ledger has
-	// one more of its own.
+	// MaxConns bounds the connections for calls. Default 20. A replica takes a quarter
+	// of that more for history, 9 for jobs and events, and one for each of the ledger's
+	// committers, which after a fault may be up to 8 each for a moment.
 	MaxConns int32
+	// ReadURL leads to one standby, where statements, reports and further pages of
+	// lists are read of what can't have changed since. Default: the primary.
+	ReadURL string
+	// ReadMaxLag is how far behind the standby may be and still be read. Default 10 s.
+	ReadMaxLag time.Duration
 	// SkipMigrate leaves the schema as it is. Default: New migrates it.
 	SkipMigrate bool
 	// Secret opens what is sealed in the database, such as the keys that sign
-	// tokens. It must be the same on all replicas. Required unless Sandbox is set,
-	// where the default is one that everybody knows.
+	// tokens. It must be the same on all replicas, but for moments while it changes;
+	// package replica says how. Required unless Sandbox is set, where the default is
+	// one that everybody knows.
 	Secret *secret.Keys
+	// ReplicaInterval is how often the replica tells the others that it is there, and
+	// looks whether the configured keys changed. Default 2 s.
+	ReplicaInterval time.Duration
 	// SealName is the name of the log in which the books are sealed, such as
 	// "books.example.com". Its key is made under this name once and keeps it.
 	// Default "tillbook.local/books".
@@ -63,6 +74,10 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are
 	// believed. Default: none.
 	TrustedProxies []netip.Prefix
+	// TrustedTracers are the clients whose traces are continued and sampled as they
+	// say; others' are linked. With proxies in between, it is the client that
+	// X-Forwarded-For names that counts. Default: none.
+	TrustedTracers []netip.Prefix
 	// AllowedOrigins are the web origins, such as "https://shop.example", whose
 	// pages may call the server; "*" allows all. Default: none.
 	AllowedOrigins []string
@@ -70,6 +85,16 @@ type Config struct {
 	// examples/web/dist, to serve at "/". Default: none.
 	WebDir string
 
+	// Room is how much is done at once before calls are turned away. Default: its own
+	// defaults.
+	Room rpc.Room
+	// Limits say how often one caller may do something. Default: DefaultLimits, and in
+	// a sandbox 1,000 times as much.
+	Limits *Limits
+	// MaxConnections is how many connections each door has open; further ones wait
+	// to be taken. Default: two fifths of the files that the process may open, and
+	// at most 50,000.
+	MaxConnections int
 	// MaxMessageBytes is the largest message that is read, also after it is
 	// decompressed. Default 1 MiB.
 	MaxMessageBytes int
@@ -111,9 +136,18 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Grace, 20*time.Second)
 	setDefault(&c.Version, "dev")
 	setDefault(&c.SealName, "tillbook.local/books")
+	setDefault(&c.MaxConnections, defaultConnections())
+	if c.Limits == nil {
+		limits := DefaultLimits()
+		if c.Sandbox {
+			limits = limits.Times(sandboxRoom)
+		}
+		c.Limits = &limits
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = slog.New(contextual(c.Logger.Handler()))
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -175,26 +209,21 @@ func isLoopback(addr string) bool {
 
 var (
 	errNoDatabase  = errors.New("no database: give its connection string with --database-url")
-	errNoSecret    = errors.New("no secret key: name a file that holds one with --secret-file (make one with `openssl rand -base64 32`); it must be the same on all replicas")
+	errNoSecret    = errors.New("no secret key: name a file that holds one with --secret-file (`tillbook keys new` makes one), or put the key itself in TILLBOOK_SECRET; it must be the same on all replicas")
 	errNoGateway   = errors.New("no way to send SMS messages: name a gateway with --sms-webhook-url, or use --sandbox to try things out")
 	errOpenSandbox = errors.New("sandbox mode hands out money and shows SMS codes, so it listens only on a loopback address")
 )
-
-// sandboxSecret is known to everybody, as all is that it protects.
-const sandboxSecret = "c2FuZGJveCBzYW5kYm94IHNhbmRib3ggc2FuZGJveCE="
 
 // checkSecrets fills in what only the sandbox may do without.
 func (c *Config) checkSecrets() error {
 	if c.DatabaseURL == "" {
 		return errNoDatabase
 	}
-	if c.Secret != nil {
-		return nil
-	}
-	if !c.Sandbox {
+	switch {
+	case c.Secret == nil && !c.Sandbox:
 		return errNoSecret
+	case c.Secret == nil:
+		c.Secret = secret.Sandbox()
 	}
-	keys, err := secret.Parse(sandboxSecret)
-	c.Secret = keys
-	return err
+	return nil
 }

@@ -17,6 +17,12 @@ type front struct {
 	telemetry *telemetry
 	auth      rpc.Authenticator
 	terminals rpc.TerminalAuthenticator
+	// gate turns calls away when there are too many.
+	gate *rpc.Gate
+	// history puts what can wait where it keeps nothing else waiting.
+	history func(context.Context) context.Context
+	// payments says who pays too often; nil for nobody.
+	payments func(rpc.Principal) error
 	// ping says whether the database answers.
 	ping func(context.Context) error
 	// record writes audit records.
@@ -31,7 +37,7 @@ type front struct {
 
 // mount puts f behind both doors.
 func (s *Server) mount(f front) error {
-	seen, err := f.telemetry.observer(s.cfg.Logger)
+	seen, err := f.telemetry.observer(&s.cfg)
 	if err != nil {
 		return err
 	}
@@ -43,7 +49,16 @@ func (s *Server) mount(f front) error {
 	if err != nil {
 		return err
 	}
-	calls := connect.NewServer(interceptors(&s.cfg, seen, f.auth, f.terminals, rules, f.record, s.draining)...)
+	if f.gate == nil {
+		f.gate = rpc.NewGate(s.cfg.Room, s.cfg.Logger)
+	}
+	if f.history == nil {
+		f.history = func(ctx context.Context) context.Context { return ctx }
+	}
+	if err := watchGate(f.telemetry.meter, f.gate); err != nil {
+		return err
+	}
+	calls := connect.NewServer(interceptors(&s.cfg, seen, &f, rules, s.draining)...)
 	calls.SetUnknownHandler(rpc.UnknownProcedure)
 	f.register(calls)
 	ready := &readiness{unready: s.unready, ping: f.ping}

@@ -38,7 +38,14 @@ func (c grpcCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		f.err = connect.Errorf(connect.CodeResourceExhausted, "message of %d bytes is larger than %d", size, c.limit)
 		return nil
 	}
-	if err := protoCodec.Unmarshal(data, f.message); err != nil {
+	// grpc-go's own codec reads it in one piece too.
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	err := checkBinary(whole.ReadOnlyData(), f.message)
+	if err == nil {
+		err = protoCodec.Unmarshal(mem.BufferSlice{whole}, f.message)
+	}
+	if err != nil {
 		f.err = connect.NewError(connect.CodeInvalidArgument, err.Error())
 	}
 	return nil

@@ -47,6 +47,7 @@ func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.S
 	}
 	connecthttp.Mount(&procedureMux{door: d, kinds: kinds}, calls,
 		connecthttp.WithReadMaxBytes(cfg.MaxMessageBytes),
+		countingCodecs(),
 		connecthttp.WithCompressMinBytes(compressFrom))
 	for pattern, handler := range routes {
 		d.mux.Handle(pattern, handler)

@@ -103,10 +103,9 @@ func TestMetricsCountCallsByProcedureAndCode(t *testing.T) {
 	}
 	_, body := get(t, h.url("/metrics"))
 	for _, want := range []string{
-		`rpc_server_call_duration_seconds_count{rpc_method="tillbook.wallet.v1.WalletService/GetWallet",rpc_response_status_code="OK"} 3`,
-		`rpc_server_call_duration_seconds_count{rpc_method="tillbook.wallet.v1.WalletService/GetWallet",rpc_response_status_code="UNAUTHENTICATED"} 1`,
-		`rpc_server_call_duration_seconds_count{rpc_method="other",rpc_response_status_code="UNIMPLEMENTED"} 5`,
-		`rpc_server_streams`,
+		`rpc_server_call_duration_seconds_count{rpc_method="tillbook.wallet.v1.WalletService/GetWallet",rpc_response_status_code="OK",tillbook_money="false"} 3`,
+		`rpc_server_call_duration_seconds_count{rpc_method="tillbook.wallet.v1.WalletService/GetWallet",rpc_response_status_code="UNAUTHENTICATED",tillbook_money="false"} 1`,
+		`rpc_server_call_duration_seconds_count{rpc_method="other",rpc_response_status_code="UNIMPLEMENTED",tillbook_money="false"} 5`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(body, want) {

@@ -11,7 +11,9 @@ import (
 
 // interceptors is what every call goes through before its handler, from the
 // outside in, whichever door it came by.
-func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, terminals rpc.TerminalAuthenticator, rules protovalidate.Validator, record rpc.RecordFunc, draining context.Context) []connect.ServerInterceptor {
+func interceptors(cfg *Config, seen *observer, f *front, rules protovalidate.Validator, draining context.Context) []connect.ServerInterceptor {
+	limits := cfg.Limits.shields()
+	limits.Payment = f.payments
 	list := []connect.ServerInterceptor{
 		// Its id, its policy, and where it comes from.
 		rpc.Begin(rpc.Policies, cfg.TrustedProxies),
@@ -34,9 +36,14 @@ func interceptors(cfg *Config, seen *observer, auth rpc.Authenticator, terminals
 			StreamAge:  cfg.StreamAge,
 			Draining:   draining,
 		}),
+		// Whether there is room for it, before it costs anything.
+		rpc.LimitAddress(limits, f.gate),
+		rpc.Admit(f.gate, f.history),
 		// Who calls, and whether they may. The request isn't read before this. What
 		// operators call is recorded here, before it is served.
-		rpc.Authorize(auth, terminals, cfg.Sandbox, record),
+		rpc.Authorize(f.auth, f.terminals, cfg.Sandbox, f.record),
+		// Whether they call or pay too often.
+		rpc.LimitCaller(limits, f.gate),
 		// The rules beside the fields of the request.
 		rpc.Validate(rules),
 	)

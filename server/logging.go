@@ -1,10 +1,15 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tillbook/tillbook/server/rpc"
 )
 
 // NewLogger returns a logger that writes to w. The format is "text" or "json".
@@ -32,4 +37,36 @@ var sensitive = regexp.MustCompile(`\+[0-9]{6,15}` +
 // scrub returns the text of an error without what is sensitive in it.
 func scrub(text string) string {
 	return sensitive.ReplaceAllString(text, "[redacted]")
+}
+
+// contextual returns a handler that adds to each line which call and which span it
+// is about, so that nobody has to think of it: request_id, trace_id and span_id.
+func contextual(h slog.Handler) slog.Handler {
+	if _, done := h.(contextHandler); done {
+		return h
+	}
+	return contextHandler{h}
+}
+
+type contextHandler struct{ slog.Handler }
+
+// Handle adds what the context knows.
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id := rpc.RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs returns a handler whose lines have these attributes, too.
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup returns a handler that groups what follows.
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name)}
 }

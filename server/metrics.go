@@ -8,18 +8,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-
-	"github.com/tillbook/tillbook/server/auth"
-	"github.com/tillbook/tillbook/store/ledger"
-	"github.com/tillbook/tillbook/store/seal"
 )
 
-// instrument is a number of some package's statistics as a metric. It is read
-// when somebody asks for metrics, so those who count pay nothing for it.
+// instrument is a number of some package's statistics as a metric; METRICS.md lists
+// them all. It is read when somebody asks for metrics, so those who count pay nothing
+// for it.
 type instrument[S any] struct {
 	name, unit, description string
 	kind                    instrumentKind
-	value                   func(S) int64
+	value                   func(S) float64
 }
 
 type instrumentKind uint8
@@ -29,78 +26,70 @@ const (
 	gauge
 )
 
-var ledgerInstruments = []instrument[ledger.Stats]{
-	{"ledger.queue_depth", "{command}", "Commands that wait.", gauge, func(s ledger.Stats) int64 { return int64(s.QueueDepth) }},
-	{"ledger.batches", "{batch}", "Batches gathered.", counter, func(s ledger.Stats) int64 { return s.Batches }},
-	{"ledger.batched_commands", "{command}", "Commands in those batches.", counter, func(s ledger.Stats) int64 { return s.Calls }},
-	{"ledger.commits", "{commit}", "Batches that committed something.", counter, func(s ledger.Stats) int64 { return s.Commits }},
-	{"ledger.transactions", "{transaction}", "Transactions made.", counter, func(s ledger.Stats) int64 { return s.Transactions }},
-	{"ledger.replays", "{command}", "Commands answered with an earlier result.", counter, func(s ledger.Stats) int64 { return s.Replayed }},
-	{"ledger.refusals", "{command}", "Commands refused, for want of funds or otherwise.", counter, func(s ledger.Stats) int64 { return s.Refused }},
-	{"ledger.overloads", "{command}", "Commands turned away from a full queue.", counter, func(s ledger.Stats) int64 { return s.Overloaded }},
-	{"ledger.lost_commits", "{commit}", "Commits whose answer was lost.", counter, func(s ledger.Stats) int64 { return s.Lost }},
-	{"ledger.unknown_outcomes", "{command}", "Commands whose outcome could not be told.", counter, func(s ledger.Stats) int64 { return s.Unknown }},
-}
-
-var authInstruments = []instrument[auth.Stats]{
-	{"auth.passwords_hashed", "{hash}", "How often argon2id ran.", counter, func(s auth.Stats) int64 { return s.PasswordsHashed }},
-	{"auth.passwords_waiting", "{call}", "Calls that wait for argon2id.", gauge, func(s auth.Stats) int64 { return s.PasswordsWaiting }},
-	{"auth.codes_compared", "{code}", "Codes compared with the right one.", counter, func(s auth.Stats) int64 { return s.CodesCompared }},
-	{"auth.signatures_checked", "{token}", "Access tokens that were not known already.", counter, func(s auth.Stats) int64 { return s.SignaturesChecked }},
-	{"auth.messages_sent", "{message}", "SMS messages that the gateway took.", counter, func(s auth.Stats) int64 { return s.MessagesSent }},
-	{"auth.messages_failed", "{message}", "SMS messages that the gateway refused.", counter, func(s auth.Stats) int64 { return s.MessagesFailed }},
-	{"auth.messages_waiting", "{message}", "SMS messages that wait to be sent.", gauge, func(s auth.Stats) int64 { return s.MessagesWaiting }},
-}
-
-var sealInstruments = []instrument[seal.Stats]{
-	{"log.size", "{leaf}", "Leaves in the log that seals the books.", gauge, func(s seal.Stats) int64 { return s.Size }},
-	{"log.lag", "ms", "Age of the oldest commit that is not sealed.", gauge, func(s seal.Stats) int64 { return s.Lag.Milliseconds() }},
-	{"log.sealed", "{leaf}", "Leaves that this replica sealed.", counter, func(s seal.Stats) int64 { return s.Sealed }},
-	{"log.failures", "{round}", "Rounds of sealing that failed.", counter, func(s seal.Stats) int64 { return s.Failed }},
+// family is an instrument with a number for each value of an attribute, of which
+// there must be few.
+type family[S any] struct {
+	name, unit, description string
+	kind                    instrumentKind
+	attribute               string
+	values                  func(S) map[string]float64
 }
 
 // watch makes metrics of statistics.
 func watch[S any](meter metric.Meter, instruments []instrument[S], stats func() S) error {
-	made := make([]metric.Int64Observable, len(instruments))
-	all := make([]metric.Observable, len(instruments))
-	for i, in := range instruments {
-		var err error
-		switch in.kind {
-		case counter:
-			made[i], err = meter.Int64ObservableCounter(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description))
-		case gauge:
-			made[i], err = meter.Int64ObservableGauge(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description))
-		}
+	return watchIf(meter, instruments, nil, func() (S, bool) { return stats(), true })
+}
+
+// watchIf makes metrics of statistics that there may be or not; where there are none
+// the metrics aren't there either.
+func watchIf[S any](meter metric.Meter, instruments []instrument[S], families []family[S], stats func() (S, bool)) error {
+	made := make([]metric.Float64Observable, 0, len(instruments)+len(families))
+	var all []metric.Observable
+	add := func(kind instrumentKind, name, unit, description string) error {
+		o, err := observable(meter, kind, name, unit, description)
 		if err != nil {
-			return fmt.Errorf("metric %s: %w", in.name, err)
+			return fmt.Errorf("metric %s: %w", name, err)
 		}
-		all[i] = made[i]
+		made, all = append(made, o), append(all, o)
+		return nil
+	}
+	for _, in := range instruments {
+		if err := add(in.kind, in.name, in.unit, in.description); err != nil {
+			return err
+		}
+	}
+	for _, in := range families {
+		if err := add(in.kind, in.name, in.unit, in.description); err != nil {
+			return err
+		}
 	}
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := stats()
+		s, ok := stats()
+		if !ok {
+			return nil
+		}
 		for i, in := range instruments {
-			o.ObserveInt64(made[i], in.value(s))
+			o.ObserveFloat64(made[i], in.value(s))
+		}
+		for i, in := range families {
+			for value, n := range in.values(s) {
+				o.ObserveFloat64(made[len(instruments)+i], n, metric.WithAttributes(attribute.String(in.attribute, value)))
+			}
 		}
 		return nil
 	}, all...)
 	return err
 }
 
-// watchRetries counts the ledger's failed attempts by what PostgreSQL said.
-func watchRetries(meter metric.Meter, stats func() ledger.Stats) error {
-	_, err := meter.Int64ObservableCounter("ledger.retries",
-		metric.WithUnit("{attempt}"), metric.WithDescription("Failed attempts to commit, by SQLSTATE."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			for state, n := range stats().Retries {
-				o.Observe(n, metric.WithAttributes(attribute.String("sqlstate", state)))
-			}
-			return nil
-		}))
-	return err
+func observable(meter metric.Meter, kind instrumentKind, name, unit, description string) (metric.Float64Observable, error) {
+	if kind == counter {
+		return meter.Float64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	}
+	return meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
 }
 
-// watchPool measures the pool of connections to the database.
-func watchPool(meters metric.MeterProvider, pool *pgxpool.Pool) error {
+// watchPool measures a pool of connections to the database.
+func watchPool(meters metric.MeterProvider, pool *pgxpool.Pool, name string) error {
 	return otelpgx.RecordStats(pool, otelpgx.WithStatsMeterProvider(meters),
-		otelpgx.WithStatsAttributes(attribute.String("db.client.connection.pool.name", "main")))
+		otelpgx.WithStatsAttributes(attribute.String("db.client.connection.pool.name", name)))
 }

@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -22,11 +21,18 @@ type observer struct {
 	log      *slog.Logger
 	trace    connect.ServerInterceptor // nil if traces are off
 	duration metric.Float64Histogram
-	streams  atomic.Int64
+	// streams counts those that are open, by procedure.
+	streams map[string]*streamCount
 	// labels are made once, for each procedure and code: making them on every
 	// call would cost more than counting it.
 	labels map[string]*codeLabels
 	other  *codeLabels
+}
+
+// streamCount is how many streams of a procedure are open, and whether any ever was.
+type streamCount struct {
+	open atomic.Int64
+	ever atomic.Bool
 }
 
 // codeLabels are the labels of one procedure by code; 0 is OK.
@@ -36,9 +42,13 @@ type codeLabels [connect.CodeUnauthenticated + 1]metric.MeasurementOption
 var durationBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
 func newObserver(log *slog.Logger, meter metric.Meter) (*observer, error) {
-	o := &observer{log: log, labels: make(map[string]*codeLabels, len(rpc.Policies)), other: newCodeLabels("other")}
-	for procedure := range rpc.Policies {
-		o.labels[procedure] = newCodeLabels(strings.TrimPrefix(procedure, "/"))
+	o := &observer{
+		log: log, streams: make(map[string]*streamCount, len(rpc.Policies)),
+		labels: make(map[string]*codeLabels, len(rpc.Policies)), other: newCodeLabels("other", false),
+	}
+	for procedure, policy := range rpc.Policies {
+		o.labels[procedure] = newCodeLabels(methodName(procedure), policy.Money)
+		o.streams[procedure] = new(streamCount)
 	}
 	var err error
 	o.duration, err = meter.Float64Histogram("rpc.server.call.duration",
@@ -50,15 +60,22 @@ func newObserver(log *slog.Logger, meter metric.Meter) (*observer, error) {
 	}
 	_, err = meter.Int64ObservableGauge("rpc.server.streams",
 		metric.WithUnit("{stream}"),
-		metric.WithDescription("How many streams are open."),
+		metric.WithDescription("How many streams are open, by method."),
 		metric.WithInt64Callback(func(_ context.Context, g metric.Int64Observer) error {
-			g.Observe(o.streams.Load())
+			for procedure, count := range o.streams {
+				if count.ever.Load() {
+					g.Observe(count.open.Load(), metric.WithAttributes(attribute.String("rpc.method", methodName(procedure))))
+				}
+			}
 			return nil
 		}))
 	return o, err
 }
 
-func newCodeLabels(method string) *codeLabels {
+// methodName is a procedure's name in metrics: without the slash before it.
+func methodName(procedure string) string { return strings.TrimPrefix(procedure, "/") }
+
+func newCodeLabels(method string, money bool) *codeLabels {
 	var labels codeLabels
 	for code := range labels {
 		name := "OK"
@@ -67,6 +84,7 @@ func newCodeLabels(method string) *codeLabels {
 		}
 		labels[code] = metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("rpc.method", method),
+			attribute.Bool("tillbook.money", money),
 			attribute.String("rpc.response.status_code", name)))
 	}
 	return &labels
@@ -75,13 +93,15 @@ func newCodeLabels(method string) *codeLabels {
 func (o *observer) observe(next connect.ServerFunc) connect.ServerFunc {
 	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 		start := time.Now()
-		streams := spec.StreamType != connect.StreamTypeUnary
+		count := o.streams[spec.Procedure]
+		streams := spec.StreamType != connect.StreamTypeUnary && count != nil
 		if streams {
-			o.streams.Add(1)
+			count.ever.Store(true)
+			count.open.Add(1)
 		}
 		err := next(ctx, spec, stream)
 		if streams {
-			o.streams.Add(-1)
+			count.open.Add(-1)
 		}
 		o.record(ctx, call{id: rpc.RequestID(ctx), procedure: spec.Procedure, took: time.Since(start), err: err})
 		return err
@@ -112,6 +132,9 @@ func (o *observer) record(ctx context.Context, c call) {
 func (o *observer) logFailure(ctx context.Context, c call, code connect.Code) {
 	failure := rpc.AsError(c.err)
 	level := levelOf(code, failure.Reason())
+	if _, turned := errors.AsType[*rpc.Shed](failure.Unwrap()); turned {
+		level = slog.LevelDebug // a flood must not write a line a call; the gate says that there is one
+	}
 	if rpc.Policies[c.procedure].Plumbing && level < slog.LevelError {
 		return
 	}
@@ -119,15 +142,14 @@ func (o *observer) logFailure(ctx context.Context, c call, code connect.Code) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", c.id),
 		slog.String("procedure", c.procedure),
 		slog.String("code", code.String()),
 		slog.String("reason", strings.TrimPrefix(failure.Reason().String(), "ERROR_REASON_")),
 		slog.Duration("took", c.took),
 		slog.String("caller", rpc.PrincipalFrom(ctx).Kind.String()),
 	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
+	if rpc.RequestID(ctx) == "" {
+		attrs = append(attrs, slog.String("request_id", c.id))
 	}
 	// What a client did wrong is said by the reason; only what went wrong here
 	// needs the cause.

@@ -115,7 +115,7 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, err := tel.observer(h.server.cfg.Logger)
+	seen, err := tel.observer(&h.server.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,12 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return interceptors(&h.server.cfg, seen, h.auth, nil, rules, func(context.Context, ...audit.Record) error { return nil }, h.server.draining)
+	f := &front{
+		auth: h.auth, gate: rpc.NewGate(rpc.Room{}, slog.New(slog.DiscardHandler)),
+		history: func(ctx context.Context) context.Context { return ctx },
+		record:  func(context.Context, ...audit.Record) error { return nil },
+	}
+	return interceptors(&h.server.cfg, seen, f, rules, h.server.draining)
 }
 
 // TestTheSandboxIsDeniedWithoutItsMode: the service isn't registered then, and

@@ -11,7 +11,11 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 // Server is one replica. New makes it, Run serves until its context ends, and
@@ -28,6 +32,8 @@ type Server struct {
 	leave, drain      context.CancelFunc
 	sleep             func(time.Duration)
 	now               func() time.Time // the database's, see followClock
+
+	tracer trace.Tracer // of what no call waits for; nil if traces are off
 
 	// owned is what Close closes, last opened first.
 	owned []func() error
@@ -74,6 +80,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.listener, err = listen(ctx, s.cfg.Listen, "--listen"); err != nil {
 		return err
 	}
+	s.listener = netutil.LimitListener(s.listener, s.cfg.MaxConnections)
 	s.own(closeListener(s.listener))
 	if s.cfg.GRPCListen == "" {
 		return nil
@@ -81,6 +88,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.grpcListener, err = listen(ctx, s.cfg.GRPCListen, "--grpc-listen"); err != nil {
 		return err
 	}
+	s.grpcListener = netutil.LimitListener(s.grpcListener, s.cfg.MaxConnections)
 	s.own(closeListener(s.grpcListener))
 	return nil
 }
@@ -110,7 +118,7 @@ func (s *Server) own(f func() error) { s.owned = append(s.owned, f) }
 // background runs f beside everything else. Its context ends, and it is waited
 // for, when the server closes.
 func (s *Server) background(f func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(cause.WithTracer(context.Background(), s.tracer))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -135,7 +143,8 @@ func (s *Server) GRPCAddr() string {
 }
 
 // Run serves until ctx ends, then drains and closes the server. It returns nil
-// after an orderly end.
+// after an orderly end. All of that takes Config.DrainDelay, Config.Grace and 20 s at
+// the most.
 func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	var doors sync.WaitGroup
@@ -151,7 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	s.cfg.Logger.Info("serving", "listen", s.Addr(), "grpc_listen", s.GRPCAddr(), "sandbox", s.cfg.Sandbox)
+	s.cfg.Logger.InfoContext(ctx, "serving", "listen", s.Addr(), "grpc_listen", s.GRPCAddr(), "sandbox", s.cfg.Sandbox)
 
 	var err error
 	select {
@@ -160,7 +169,28 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.stop(err == nil)
 	doors.Wait()
-	return errors.Join(err, s.Close())
+	return errors.Join(err, s.closeWithin(closeTimeout))
+}
+
+// closeTimeout is how long Close may take when Run calls it: long enough to send what
+// is to be sent and to commit what waits, whatever the database does.
+const closeTimeout = 20 * time.Second
+
+var errStuck = errors.New("what runs in the background did not end in time and is left behind")
+
+// closeWithin is Close with a bound. Whoever waited longer would be killed: what is
+// under way then is left to what makes it safe against that.
+func (s *Server) closeWithin(d time.Duration) error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }() // ends with what it waits for, or the process
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-timer.C:
+		return errStuck
+	}
 }
 
 // stop ends what is under way: first the replica says that it is going, then it
@@ -176,7 +206,7 @@ func (s *Server) stop(orderly bool) {
 	var doors sync.WaitGroup
 	doors.Go(func() {
 		if s.http.Shutdown(ctx) != nil {
-			s.cfg.Logger.Warn("calls were cut off", "listen", s.Addr())
+			s.cfg.Logger.WarnContext(ctx, "calls were cut off", "listen", s.Addr())
 			_ = s.http.Close()
 		}
 	})
@@ -195,7 +225,7 @@ func (s *Server) stopGRPC(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.cfg.Logger.Warn("calls were cut off", "grpc_listen", s.GRPCAddr())
+		s.cfg.Logger.WarnContext(ctx, "calls were cut off", "grpc_listen", s.GRPCAddr())
 		s.grpc.Stop()
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
+	"github.com/tillbook/tillbook/server/otlptest"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -254,7 +255,7 @@ func TestAStoppedServerLeavesNothingBehind(t *testing.T) {
 	}
 	url := storetest.NewDatabase(t)
 	before := len(left())
-	startCollector(t)
+	otlptest.Start(t)
 	r := startReplica(t, url)
 	s := newStory(t, h2cClient(t), "http://"+r.GRPCAddr(), connecthttp.WithGRPC())
 	ann := s.register("+6281234567806", "ann")

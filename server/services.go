@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"connectrpc.com/connect/v2"
+	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
@@ -23,10 +25,12 @@ import (
 	"github.com/tillbook/tillbook/server/limit"
 	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/rate"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/sandbox"
 	sealservice "github.com/tillbook/tillbook/server/seal"
 	"github.com/tillbook/tillbook/server/terminal"
 	"github.com/tillbook/tillbook/server/user"
+	"github.com/tillbook/tillbook/server/vitals"
 	"github.com/tillbook/tillbook/server/wallet"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
@@ -40,72 +44,73 @@ func (s *Server) open(ctx context.Context) (front, error) {
 		return front{}, err
 	}
 	s.own(t.close)
+	s.tracer = t.tracer()
 	db, books, err := s.openBooks(ctx, t)
 	if err != nil {
 		return front{}, err
 	}
-	if err := s.followClock(ctx, db); err != nil {
+	if err := s.join(ctx, db); err != nil {
 		return front{}, err
 	}
-	key, err := s.startSealing(ctx, t, db)
+	if err := s.followClock(ctx, db.jobs); err != nil {
+		return front{}, err
+	}
+	keys, err := s.startSealing(ctx, t, db)
 	if err != nil {
 		return front{}, err
 	}
-	n, err := s.openNouns(db, books, key)
+	n, err := s.openNouns(db, books, keys)
 	if err != nil {
 		return front{}, err
 	}
-	if err := watch(t.meter, authInstruments, n.auth.Stats); err != nil {
+	monitor := vitals.New(vitals.Config{Pool: db.events.Pool, Logger: s.cfg.Logger})
+	s.background(monitor.Run)
+	if err := n.watchAll(t.meter, books, monitor); err != nil {
 		return front{}, err
 	}
-	return front{telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.Ping, record: db.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
+	return front{history: db.history.Reading, payments: n.payments, telemetry: t, auth: n.auth, terminals: n.terminal, ping: db.events.Ping, record: db.calls.Queries().Record, register: n.register, keys: n.auth.JWKS(), log: n.seal}, nil
 }
 
 // openBooks migrates and opens the database and the ledger on it.
-func (s *Server) openBooks(ctx context.Context, t *telemetry) (*store.Store, *ledger.Ledger, error) {
+func (s *Server) openBooks(ctx context.Context, t *telemetry) (*pools, *ledger.Ledger, error) {
 	if !s.cfg.SkipMigrate {
 		from, to, err := store.Migrate(ctx, s.cfg.DatabaseURL)
 		if err != nil {
 			return nil, nil, err
 		}
 		if from != to {
-			s.cfg.Logger.Info("migrated the database", "from", from, "to", to)
+			s.cfg.Logger.InfoContext(ctx, "migrated the database", "from", from, "to", to)
 		}
 	}
-	db, err := store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
+	db, err := s.openPools(ctx, store.Config{URL: s.cfg.DatabaseURL, MaxConns: s.cfg.MaxConns, Tracer: t.queryTracer()})
 	if err != nil {
 		return nil, nil, err
 	}
-	s.own(func() error { db.Close(); return nil })
-	if err := watchPool(t.metrics, db.Pool); err != nil {
+	if err := db.watch(t); err != nil {
 		return nil, nil, err
 	}
 	cfg := s.cfg.Ledger
-	cfg.Logger = s.cfg.Logger
+	cfg.Logger, cfg.Events, cfg.Jobs = s.cfg.Logger, db.events.Pool, db.jobs.Pool
 	if t.traces != nil {
 		cfg.TracerProvider = t.traces
 	}
-	books := ledger.New(db.Pool, cfg)
+	books := ledger.New(db.calls.Pool, cfg)
 	s.own(func() error { books.Close(); return nil })
-	if err := watch(t.meter, ledgerInstruments, books.Stats); err != nil {
-		return nil, nil, err
-	}
-	if err := watchRetries(t.meter, books.Stats); err != nil {
-		return nil, nil, err
-	}
-	return db, books, nil
+	err = watchIf(t.meter, ledgerInstruments, ledgerFamilies, func() (ledger.Stats, bool) { return books.Stats(), true })
+	return db, books, errors.Join(err, watchPool(t.metrics, books.Writers(), "ledger"))
 }
 
-// startSealing opens the log's key and seals what commits from now on, and what
+// startSealing opens the log's keys and seals what commits from now on, and what
 // was committed before.
-func (s *Server) startSealing(ctx context.Context, t *telemetry, db *store.Store) (sealservice.Key, error) {
-	key, err := sealservice.OpenKey(ctx, db, s.cfg.Secret, s.cfg.SealName)
+func (s *Server) startSealing(ctx context.Context, t *telemetry, db *pools) (*sealservice.Keys, error) {
+	keys, err := sealservice.OpenKeys(ctx, db.calls, s.cfg.Secret, s.cfg.SealName, s.cfg.Logger)
 	if err != nil {
-		return key, err
+		return nil, err
 	}
-	sealer := seal.New(db.Pool, seal.Config{Signer: key.Signer, Logger: s.cfg.Logger})
+	s.background(keys.Run)
+	sealer := seal.New(db.events.Pool, seal.Config{Signers: keys.Signers, Logger: s.cfg.Logger})
 	s.background(sealer.Run)
-	return key, watch(t.meter, sealInstruments, sealer.Stats)
+	return keys, watch(t.meter, sealInstruments, sealer.Stats)
 }
 
 // nouns are the services, one a noun. They don't know each other.
@@ -122,39 +127,44 @@ type nouns struct {
 	sandbox  *sandbox.Service // nil unless in sandbox mode
 
 	checkouts *checkout.Desk // what merchants, terminals and wallets share
+	payments  func(rpc.Principal) error
 }
 
-func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservice.Key) (*nouns, error) {
+func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Keys) (*nouns, error) {
+	db := p.calls
 	log := seal.NewLog(db.Pool)
 	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), s.now)
+	tally := rate.NewTally(limiter, p.jobs, s.cfg.Logger)
+	s.background(tally.Run)
 	sms, err := s.gateway(db)
 	if err != nil {
 		return nil, err
 	}
-	n := &nouns{}
+	n := &nouns{payments: s.cfg.Limits.payments(tally)}
 	n.auth, err = auth.New(auth.Deps{
-		Store: db, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
-		Store: db, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Clock: s.now, Logger: s.cfg.Logger,
+		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Clock: s.now, Logger: s.cfg.Logger,
+		Allow: func(merchant uuid.UUID) error { return tally.Allow(s.cfg.Limits.CheckoutsMerchant, merchant.String()) },
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Clock: s.now, Logger: s.cfg.Logger,
+		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(func(ctx context.Context) {
-		if err := n.wallet.Warm(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("the wallet begins with a cold cache", "error", err)
+		if err := n.wallet.Warm(p.jobs.Reading(ctx)); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.WarnContext(ctx, "the wallet begins with a cold cache", "error", err)
 		}
 	})
-	s.openShops(n, db, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Ledger: books, Log: log, LogKey: key.Verifier, Clock: s.now})
-	n.seal = sealservice.New(log, key)
-	n.audit = auditservice.New(db)
+	s.openShops(n, p, books, limiter)
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKeys: keys.Verifiers, Clock: s.now})
+	n.seal = sealservice.New(log, keys)
+	n.audit = auditservice.New(db, p.past)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
 	n.user = user.New(user.Deps{Store: db, Ledger: books, Clock: s.now})
 	// A verification may take longer than a stopping server waits.
@@ -166,17 +176,17 @@ func (s *Server) openNouns(db *store.Store, books *ledger.Ledger, key sealservic
 }
 
 // openShops opens what sells, from the terminals up.
-func (s *Server) openShops(n *nouns, db *store.Store, books *ledger.Ledger, limiter *rate.Limiter) {
+func (s *Server) openShops(n *nouns, p *pools, books *ledger.Ledger, limiter *rate.Limiter) {
 	n.terminal = terminal.New(terminal.Deps{
-		Store: db, Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
+		Store: p.calls, Pools: p.terminals(), Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
 		Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	n.merchant = merchant.New(merchant.Deps{
-		Store: db, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Clock: s.now, Logger: s.cfg.Logger,
+		Store: p.calls, Events: p.events, Past: p.past, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(n.merchant.Run)
-	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: db, Ledger: books, Logger: s.cfg.Logger}).Run)
+	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: p.jobs, Ledger: books, Logger: s.cfg.Logger}).Run)
 }
 
 // gateway is how SMS messages leave: by the webhook if there is one, which also

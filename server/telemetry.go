@@ -8,9 +8,8 @@ import (
 	"os"
 	"time"
 
-	"connectrpc.com/connect/v2"
-	"connectrpc.com/otelconnect"
 	"github.com/exaring/otelpgx"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,12 +19,10 @@ import (
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
-	"github.com/tillbook/tillbook/server/rpc"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const scope = "github.com/tillbook/tillbook/server"
@@ -34,6 +31,7 @@ const scope = "github.com/tillbook/tillbook/server"
 // /metrics; traces only if the standard variables of OpenTelemetry name somebody
 // to send them to.
 type telemetry struct {
+	log      *slog.Logger
 	traces   *sdktrace.TracerProvider // nil if nobody wants traces
 	metrics  *sdkmetric.MeterProvider
 	meter    metric.Meter
@@ -45,12 +43,13 @@ func newTelemetry(ctx context.Context, version string, log *slog.Logger) (*telem
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(
 			attribute.String("service.name", "tillbook"),
-			attribute.String("service.version", version)),
+			attribute.String("service.version", version),
+			attribute.String("service.instance.id", uuid.NewString())),
 		resource.WithFromEnv()) // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	t := &telemetry{registry: prometheus.NewRegistry()}
+	t := &telemetry{log: log, registry: prometheus.NewRegistry()}
 	t.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry), otelprometheus.WithoutScopeInfo())
 	if err != nil {
@@ -65,11 +64,14 @@ func newTelemetry(ctx context.Context, version string, log *slog.Logger) (*telem
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("telemetry: traces: %w", err), t.close())
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		log.Warn("traces could not be exported", "error", err)
-	}))
+	otel.SetErrorHandler(exportErrors(log))
 	t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithBatcher(exporter))
 	return t, nil
+}
+
+// exportErrors tells the log what the exporters, which nobody waits for, fail with.
+func exportErrors(log *slog.Logger) otel.ErrorHandler {
+	return otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be exported", "error", err) })
 }
 
 // tracesWanted says whether the environment names an exporter for traces.
@@ -88,30 +90,15 @@ func tracesWanted() bool {
 }
 
 // observer returns what watches calls.
-func (t *telemetry) observer(log *slog.Logger) (*observer, error) {
-	o, err := newObserver(log, t.meter)
+func (t *telemetry) observer(cfg *Config) (*observer, error) {
+	o, err := newObserver(cfg.Logger, t.meter)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	if o.trace, err = t.interceptor(); err != nil {
+	if o.trace, err = t.interceptor(cfg.TrustedTracers); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	return o, nil
-}
-
-// interceptor makes a span for each call; nil if traces are off. A client's
-// trace is linked, not continued: a stranger must not decide what is sampled.
-func (t *telemetry) interceptor() (connect.ServerInterceptor, error) {
-	if t.traces == nil {
-		return nil, nil
-	}
-	return otelconnect.NewServerInterceptor(
-		otelconnect.WithTracerProvider(t.traces),
-		otelconnect.WithPropagator(propagation.TraceContext{}),
-		otelconnect.WithFilter(func(_ context.Context, spec connect.Spec) bool {
-			return !rpc.Policies[spec.Procedure].Plumbing
-		}),
-		otelconnect.WithoutMetrics())
 }
 
 // queryTracer makes a span for each statement, without its parameters; nil if
@@ -126,15 +113,26 @@ func (t *telemetry) queryTracer() pgx.QueryTracer {
 		otelpgx.WithDisableConnectionDetailsInAttributes())
 }
 
-// close sends what is still to be sent.
+// tracer makes the spans of work that no call waits for; nil if traces are off.
+func (t *telemetry) tracer() trace.Tracer {
+	if t.traces == nil {
+		return nil
+	}
+	return t.traces.Tracer(scope)
+}
+
+// close sends what is still to be sent. Traces that can't be are no reason to fail:
+// whoever receives them must never keep a server from stopping in order.
 func (t *telemetry) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	var err error
 	if t.traces != nil {
-		err = t.traces.Shutdown(ctx)
+		if err := t.traces.Shutdown(ctx); err != nil {
+			t.log.Warn("the last traces could not be exported", "error", err)
+		}
 	}
-	return errors.Join(err, t.metrics.Shutdown(ctx))
+	return t.metrics.Shutdown(ctx)
 }
 
-const flushTimeout = 5 * time.Second
+// flushTimeout is how long a stopping server waits for whoever receives traces.
+const flushTimeout = 2 * time.Second

@@ -550,7 +550,7 @@ func (q *Queries) ListMerchantNames(ctx context.Context, ids []uuid.UUID) ([]Lis
 }
 
 const lockDueCheckouts = `-- name: LockDueCheckouts :many
-SELECT c.id, c.merchant_id, c.terminal_id FROM checkouts AS c
+SELECT c.id, c.merchant_id, c.terminal_id, coalesce(c.trace, '')::text AS trace FROM checkouts AS c
  WHERE c.due_time <= clock_timestamp()
  ORDER BY c.due_time LIMIT $1
    FOR NO KEY UPDATE SKIP LOCKED
@@ -560,6 +560,7 @@ type LockDueCheckoutsRow struct {
 	ID         uuid.UUID
 	MerchantID uuid.UUID
 	TerminalID *uuid.UUID
+	Trace      string
 }
 
 // LockDueCheckouts takes those that are due and that no other replica looks at.
@@ -572,7 +573,12 @@ func (q *Queries) LockDueCheckouts(ctx context.Context, maxRows int32) ([]LockDu
 	var items []LockDueCheckoutsRow
 	for rows.Next() {
 		var i LockDueCheckoutsRow
-		if err := rows.Scan(&i.ID, &i.MerchantID, &i.TerminalID); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.MerchantID,
+			&i.TerminalID,
+			&i.Trace,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

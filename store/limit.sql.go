@@ -11,11 +11,11 @@ import (
 )
 
 const deleteBucket = `-- name: DeleteBucket :exec
-DELETE FROM rate_limits WHERE key = $1
+DELETE FROM rate_limits WHERE key = ANY ($1::bytea[])
 `
 
-func (q *Queries) DeleteBucket(ctx context.Context, key []byte) error {
-	_, err := q.db.Exec(ctx, deleteBucket, key)
+func (q *Queries) DeleteBucket(ctx context.Context, keys [][]byte) error {
+	_, err := q.db.Exec(ctx, deleteBucket, keys)
 	return err
 }
 
@@ -44,11 +44,19 @@ func (q *Queries) DeleteFullBuckets(ctx context.Context, arg DeleteFullBucketsPa
 }
 
 const getBucketTime = `-- name: GetBucketTime :one
-SELECT tat FROM rate_limits WHERE key = $1
+SELECT tat FROM rate_limits
+ WHERE key = $1 OR key = ANY ($2::bytea[])
+ ORDER BY (key = $1) DESC, tat DESC LIMIT 1
 `
 
-func (q *Queries) GetBucketTime(ctx context.Context, key []byte) (time.Time, error) {
-	row := q.db.QueryRow(ctx, getBucketTime, key)
+type GetBucketTimeParams struct {
+	Key     []byte
+	Earlier [][]byte
+}
+
+// GetBucketTime reads a bucket or, if it isn't there, the emptiest of the earlier names.
+func (q *Queries) GetBucketTime(ctx context.Context, arg GetBucketTimeParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, getBucketTime, arg.Key, arg.Earlier)
 	var tat time.Time
 	err := row.Scan(&tat)
 	return tat, err
@@ -71,30 +79,75 @@ func (q *Queries) ReturnToken(ctx context.Context, arg ReturnTokenParams) error 
 	return err
 }
 
+const spendTokens = `-- name: SpendTokens :many
+INSERT INTO rate_limits AS r (key, tat)
+SELECT s.key, $1::timestamptz + s.cost_us * interval '1 microsecond'
+  FROM (SELECT unnest($2::bytea[]) AS key, unnest($3::bigint[]) AS cost_us) AS s
+ ORDER BY s.key
+ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
+   SET tat = greatest(r.tat, $1::timestamptz) + (excluded.tat - $1::timestamptz)
+RETURNING key, tat
+`
+
+type SpendTokensParams struct {
+	Now     time.Time
+	Keys    [][]byte
+	CostsUs []int64
+}
+
+// SpendTokens takes tokens out of many buckets, whether they are there or not: a
+// bucket that owes some is empty for as much longer.
+func (q *Queries) SpendTokens(ctx context.Context, arg SpendTokensParams) ([]RateLimit, error) {
+	rows, err := q.db.Query(ctx, spendTokens, arg.Now, arg.Keys, arg.CostsUs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RateLimit
+	for rows.Next() {
+		var i RateLimit
+		if err := rows.Scan(&i.Key, &i.Tat); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const takeToken = `-- name: TakeToken :one
 INSERT INTO rate_limits AS r (key, tat)
-VALUES ($1, $2::timestamptz + $3::bigint * interval '1 microsecond')
+SELECT $1, greatest($2::timestamptz, max(old.tat)) + $3::bigint * interval '1 microsecond'
+  FROM rate_limits AS old
+ WHERE old.key = ANY ($4::bytea[])
+HAVING max(old.tat) IS NULL OR max(old.tat) <= $5::timestamptz
+    OR EXISTS (SELECT FROM rate_limits AS same WHERE same.key = $1)
 ON CONFLICT ON CONSTRAINT rate_limits_pkey DO UPDATE
    SET tat = greatest(r.tat, $2::timestamptz) + $3::bigint * interval '1 microsecond'
- WHERE r.tat <= $4::timestamptz
+ WHERE r.tat <= $5::timestamptz
 RETURNING tat
 `
 
 type TakeTokenParams struct {
-	Key    []byte
-	Now    time.Time
-	StepUs int64
-	Latest time.Time
+	Key     []byte
+	Now     time.Time
+	StepUs  int64
+	Earlier [][]byte
+	Latest  time.Time
 }
 
 // TakeToken takes one token out of a bucket: it moves the theoretical arrival
 // time on by one step, unless that is later than latest. No row means that the
-// bucket is empty; nothing changed then.
+// bucket is empty; nothing changed then. A bucket that isn't there begins as full as
+// the ones of the earlier names are.
 func (q *Queries) TakeToken(ctx context.Context, arg TakeTokenParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, takeToken,
 		arg.Key,
 		arg.Now,
 		arg.StepUs,
+		arg.Earlier,
 		arg.Latest,
 	)
 	var tat time.Time

@@ -25,7 +25,7 @@ func (q *Queries) GetHorizon(ctx context.Context) (int64, error) {
 }
 
 const listEventsOfMerchant = `-- name: ListEventsOfMerchant :many
-SELECT e.xid, e.id, e.type, e.subject, e.payload
+SELECT e.xid, e.id, e.type, e.subject, e.payload, coalesce(e.trace, '')::text AS trace
   FROM events AS e
  WHERE e.subject = $1 AND e.subject <> ''
    AND (e.xid, e.id) > ($2::bigint, $3::bigint) AND e.xid < $4::bigint
@@ -48,6 +48,7 @@ type ListEventsOfMerchantRow struct {
 	Type    string
 	Subject string
 	Payload []byte
+	Trace   string
 }
 
 // ListEventsOfMerchant lists what a merchant was told behind a place, up to the
@@ -73,6 +74,7 @@ func (q *Queries) ListEventsOfMerchant(ctx context.Context, arg ListEventsOfMerc
 			&i.Type,
 			&i.Subject,
 			&i.Payload,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -85,10 +87,11 @@ func (q *Queries) ListEventsOfMerchant(ctx context.Context, arg ListEventsOfMerc
 }
 
 const listToldMerchants = `-- name: ListToldMerchants :many
-SELECT DISTINCT e.subject
+SELECT e.subject, coalesce(array_agg(e.trace ORDER BY e.xid DESC, e.id DESC) FILTER (WHERE e.trace IS NOT NULL), '{}')::text[] AS traces
   FROM events AS e
  WHERE e.xid >= $1::bigint AND e.xid < $2::bigint
    AND e.subject >= 'merchant/' AND e.subject < 'merchant0'
+ GROUP BY e.subject
 `
 
 type ListToldMerchantsParams struct {
@@ -96,21 +99,26 @@ type ListToldMerchantsParams struct {
 	Horizon  int64
 }
 
+type ListToldMerchantsRow struct {
+	Subject string
+	Traces  []string
+}
+
 // ListToldMerchants lists whom something was told in transactions from one on and
-// before another.
-func (q *Queries) ListToldMerchants(ctx context.Context, arg ListToldMerchantsParams) ([]string, error) {
+// before another, with the traces that caused it, newest first.
+func (q *Queries) ListToldMerchants(ctx context.Context, arg ListToldMerchantsParams) ([]ListToldMerchantsRow, error) {
 	rows, err := q.db.Query(ctx, listToldMerchants, arg.FirstXid, arg.Horizon)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []ListToldMerchantsRow
 	for rows.Next() {
-		var subject string
-		if err := rows.Scan(&subject); err != nil {
+		var i ListToldMerchantsRow
+		if err := rows.Scan(&i.Subject, &i.Traces); err != nil {
 			return nil, err
 		}
-		items = append(items, subject)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -103,6 +103,16 @@ type InvitationState struct {
 	State        int16
 }
 
+type LogKey struct {
+	ID uuid.UUID
+	// The public key as NAME+HASH+KEY, as golang.org/x/mod/sumdb/note has it.
+	Verifier   string
+	SealedKey  []byte
+	CreateTime time.Time
+	// Since when it signs no more; null before.
+	RetireTime *time.Time
+}
+
 type Merchant struct {
 	ID uuid.UUID
 	// A user, who may be erased since.
@@ -144,6 +154,13 @@ type PaymentRequestState struct {
 	State         int32
 }
 
+type RateLimit struct {
+	// The first 16 bytes of a keyed hash over the limit's name and its subject.
+	Key []byte
+	// The theoretical arrival time.
+	Tat time.Time
+}
+
 type RefreshToken struct {
 	// SHA-256 over the token of 256 bits.
 	TokenHash  []byte
@@ -151,11 +168,37 @@ type RefreshToken struct {
 	Generation int32
 }
 
+type Replica struct {
+	ID      uuid.UUID
+	Name    string
+	Version string
+	Sandbox bool
+	// How many connections to the database it may open in all.
+	MaxConns int32
+	// The ids of the keys that its configuration lists, in that order.
+	Keys      []string
+	StartTime time.Time
+	SeenTime  time.Time
+	// What its own clock said at seen_time.
+	ClockTime time.Time
+}
+
 type SandboxMessage struct {
 	ID          int64
 	PhoneNumber string
 	Text        string
 	CreateTime  time.Time
+}
+
+type SecretKey struct {
+	ID         string
+	CreateTime time.Time
+	// Since when it is, or last was, in use.
+	UseTime time.Time
+	// Since when another is in use instead; null for the one in use.
+	EndTime *time.Time
+	// Since when no replica holds it any more; null before.
+	RetireTime *time.Time
 }
 
 type ServerKey struct {

@@ -11,24 +11,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const getLogKey = `-- name: GetLogKey :one
-SELECT id, verifier, sealed_key FROM log_keys ORDER BY create_time, id LIMIT 1
-`
-
-type GetLogKeyRow struct {
-	ID        uuid.UUID
-	Verifier  string
-	SealedKey []byte
-}
-
-// GetLogKey returns the key that signs checkpoints.
-func (q *Queries) GetLogKey(ctx context.Context) (GetLogKeyRow, error) {
-	row := q.db.QueryRow(ctx, getLogKey)
-	var i GetLogKeyRow
-	err := row.Scan(&i.ID, &i.Verifier, &i.SealedKey)
-	return i, err
-}
-
 const insertLogKey = `-- name: InsertLogKey :exec
 INSERT INTO log_keys (id, verifier, sealed_key) VALUES ($1, $2, $3)
 `
@@ -44,6 +26,37 @@ func (q *Queries) InsertLogKey(ctx context.Context, arg InsertLogKeyParams) erro
 	return err
 }
 
+const listLogKeys = `-- name: ListLogKeys :many
+SELECT id, verifier, sealed_key, create_time, retire_time FROM log_keys ORDER BY create_time, id
+`
+
+// ListLogKeys lists the keys that sign checkpoints, and those that did, oldest first.
+func (q *Queries) ListLogKeys(ctx context.Context) ([]LogKey, error) {
+	rows, err := q.db.Query(ctx, listLogKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LogKey
+	for rows.Next() {
+		var i LogKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.Verifier,
+			&i.SealedKey,
+			&i.CreateTime,
+			&i.RetireTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockLog = `-- name: LockLog :exec
 SELECT pg_advisory_xact_lock(hashtextextended('tillbook.log_keys', 0))
 `
@@ -51,5 +64,15 @@ SELECT pg_advisory_xact_lock(hashtextextended('tillbook.log_keys', 0))
 // LockLog lets one replica at a time make the log's key.
 func (q *Queries) LockLog(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockLog)
+	return err
+}
+
+const retireLogKey = `-- name: RetireLogKey :exec
+UPDATE log_keys SET retire_time = clock_timestamp() WHERE id = $1
+`
+
+// RetireLogKey lets a key sign no more.
+func (q *Queries) RetireLogKey(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, retireLogKey, id)
 	return err
 }

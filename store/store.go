@@ -46,6 +46,7 @@ type Store struct {
 	Pool *pgxpool.Pool
 
 	queries *Queries
+	config  Config
 }
 
 // Open connects to a migrated database. It fails at once when the database can't
@@ -56,20 +57,38 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	demoted := &demotionTracer{}
-	poolConfig.ConnConfig.Tracer = withTracer(demoted, cfg.Tracer)
-	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	s, err := open(ctx, poolConfig)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	demoted.pool.Store(pool)
-
-	s := &Store{Pool: pool, queries: New(translating{pool})}
 	if err := s.checkSchema(ctx); err != nil {
-		pool.Close()
+		s.Close()
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
+	s.config = cfg
 	return s, nil
+}
+
+// open makes a pool and has its connections follow the primary.
+func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	Follow(pool)
+	return &Store{Pool: pool, queries: New(translating{single{pool}})}, nil
+}
+
+// Beside opens another pool on the same database, with connections of its own: what
+// uses it is not kept waiting by what uses s. It connects when it is used first.
+func (s *Store) Beside(ctx context.Context, maxConns int32) (*Store, error) {
+	config := s.Pool.Config()
+	config.MaxConns = maxConns
+	beside, err := open(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open a pool beside another: %w", err)
+	}
+	return beside, nil
 }
 
 // Close waits until every connection is back and closes them.
@@ -84,7 +103,10 @@ func (s *Store) Ping(ctx context.Context) error { return s.Pool.Ping(ctx) }
 const (
 	defaultMaxConns       = 20
 	defaultConnectTimeout = 5 * time.Second
-	pingTimeout           = 5 * time.Second
+	// manyConnectTimeout is how long each of several hosts is waited for: one that
+	// vanished must leave time for the next.
+	manyConnectTimeout = 2 * time.Second
+	pingTimeout        = 2 * time.Second
 )
 
 // sessionDefaults bound what a session may keep others waiting for. They never
@@ -116,9 +138,11 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	config.MaxConnLifetimeJitter = 3 * time.Minute
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.HealthCheckPeriod = 30 * time.Second
-	config.PingTimeout = pingTimeout
 
 	conn := config.ConnConfig
+	followed := &failover{}
+	conn.Tracer = withTracer(followed, cfg.Tracer)
+	PingWithin(config, pingTimeout)
 	setDefaults(conn)
 	conn.OnNotice = rememberWarning
 	role := cfg.Role
@@ -126,6 +150,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 		role = AppRole
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		followed.made(c.PgConn())
 		return prepareConn(ctx, c, role)
 	}
 	neverCancelCommits(config)
@@ -140,13 +165,16 @@ func setDefaults(conn *pgx.ConnConfig) {
 	}
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = defaultConnectTimeout
+		if len(conn.Fallbacks) > 0 {
+			conn.ConnectTimeout = manyConnectTimeout
+		}
 	}
 	// Among several hosts the one that takes writes is meant; a standby reached by
 	// mistake is an error now rather than at the first write.
 	if conn.ValidateConnect == nil {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+	dialer := &net.Dialer{Control: giveUpSilence, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
 	}}
 	conn.DialFunc = dialer.DialContext
@@ -177,11 +205,11 @@ func setsMaxConns(url string) bool {
 	return err == nil && config.RuntimeParams["pool_max_conns"] != ""
 }
 
-func withTracer(own *demotionTracer, other pgx.QueryTracer) pgx.QueryTracer {
+func withTracer(own *failover, other pgx.QueryTracer) pgx.QueryTracer {
 	if other == nil {
 		return own
 	}
-	return multitracer.New(own, other)
+	return both{multitracer.New(own, other), own}
 }
 
 // ErrSchemaOld says that the database lacks migrations that this version needs.

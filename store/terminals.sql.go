@@ -95,11 +95,12 @@ func (q *Queries) FindTerminalKey(ctx context.Context, id uuid.UUID) (FindTermin
 const followTerminals = `-- name: FollowTerminals :many
 SELECT h.horizon, coalesce(e.xid, 0)::bigint AS xid, coalesce(e.number, 0)::bigint AS number,
        coalesce(e.subject, '')::text AS subject, coalesce(e.type, '')::text AS type,
-       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time
+       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time,
+       coalesce(e.trace, '')::text AS trace
   FROM (SELECT coalesce(max(l.xid) + 1, 1)::bigint AS horizon
           FROM events AS l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS h
   LEFT JOIN LATERAL (
-       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time,
+       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time, v.trace,
               row_number() OVER (PARTITION BY v.subject, v.xid ORDER BY v.id) AS number
          FROM events AS v
         WHERE v.xid >= $1 AND v.xid < h.horizon
@@ -121,6 +122,7 @@ type FollowTerminalsRow struct {
 	Type       string
 	Payload    []byte
 	CreateTime time.Time
+	Trace      string
 }
 
 // FollowTerminals lists what happened to all terminals since a transaction, and how
@@ -142,6 +144,7 @@ func (q *Queries) FollowTerminals(ctx context.Context, arg FollowTerminalsParams
 			&i.Type,
 			&i.Payload,
 			&i.CreateTime,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -324,8 +327,8 @@ func (q *Queries) ListConfigurations(ctx context.Context, ids []uuid.UUID) ([]Li
 }
 
 const listTerminalEvents = `-- name: ListTerminalEvents :many
-SELECT e.xid, e.number, e.type, e.payload, e.create_time
-  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time,
+SELECT e.xid, e.number, e.type, e.payload, e.create_time, e.trace
+  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time, coalesce(v.trace, '')::text AS trace,
                row_number() OVER (PARTITION BY v.xid ORDER BY v.id) AS number
           FROM events AS v
          WHERE v.subject = $1 AND v.subject <> '' AND v.xid >= $2 AND v.xid < $3) AS e
@@ -348,6 +351,7 @@ type ListTerminalEventsRow struct {
 	Type       string
 	Payload    []byte
 	CreateTime time.Time
+	Trace      string
 }
 
 // ListTerminalEvents lists what happened to one terminal after a sequence and before
@@ -373,6 +377,7 @@ func (q *Queries) ListTerminalEvents(ctx context.Context, arg ListTerminalEvents
 			&i.Type,
 			&i.Payload,
 			&i.CreateTime,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -539,7 +544,7 @@ const lockTerminalByCode = `-- name: LockTerminalByCode :one
 SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
- WHERE activation_hash = $1
+ WHERE activation_hash = ANY ($1::bytea[])
    FOR NO KEY UPDATE
 `
 
@@ -554,8 +559,8 @@ type LockTerminalByCodeRow struct {
 }
 
 // LockTerminalByCode holds the terminal that an activation code stands for.
-func (q *Queries) LockTerminalByCode(ctx context.Context, hash []byte) (LockTerminalByCodeRow, error) {
-	row := q.db.QueryRow(ctx, lockTerminalByCode, hash)
+func (q *Queries) LockTerminalByCode(ctx context.Context, hashes [][]byte) (LockTerminalByCodeRow, error) {
+	row := q.db.QueryRow(ctx, lockTerminalByCode, hashes)
 	var i LockTerminalByCodeRow
 	err := row.Scan(
 		&i.ID,

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 const (
@@ -23,6 +25,27 @@ const (
 // longer than commitTimeout: a COMMIT is then given up by its caller, who knows
 // what that means, before the server can cancel it.
 const begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '30s'"
+
+// beginFor is begin, and in a call that is traced what has new rows name its trace.
+func beginFor(ctx context.Context) string {
+	if text := cause.Text(cause.Of(ctx)); text != "" {
+		return begin + "; SET LOCAL " + cause.Setting + " = '" + text + "'"
+	}
+	return begin
+}
+
+// NameTrace has what a transaction writes from here on name the trace of ctx, for a
+// job that learns only in its transaction what caused it.
+func NameTrace(ctx context.Context, tx pgx.Tx) error {
+	text := cause.Text(cause.Of(ctx))
+	if text == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `SELECT set_config('`+cause.Setting+`', $1, true)`, text); err != nil {
+		return fmt.Errorf("naming a transaction's trace: %w", err)
+	}
+	return nil
+}
 
 // InTx runs f in a transaction (READ COMMITTED) and commits it if f returns nil.
 // After a deadlock or a serialization failure it runs f again, a few times at
@@ -53,7 +76,7 @@ func (s *Store) once(ctx context.Context, f func(ctx context.Context, q *Queries
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer conn.Release()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginFor(ctx)})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

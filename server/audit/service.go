@@ -22,12 +22,14 @@ import (
 // Service implements AuditService.
 type Service struct {
 	store *store.Store
+	past  *store.Past
 }
 
 var _ auditv1connect.AuditServiceHandler = (*Service)(nil)
 
-// New returns the service on a database. It starts nothing and needs no closing.
-func New(s *store.Store) *Service { return &Service{store: s} }
+// New returns the service on a database; past, where older records are read, may be
+// nil. It starts nothing and needs no closing.
+func New(s *store.Store, past *store.Past) *Service { return &Service{store: s, past: past} }
 
 // ListRecords lists records, newest first.
 func (s *Service) ListRecords(ctx context.Context, req *auditv1.ListRecordsRequest) (*auditv1.ListRecordsResponse, error) {
@@ -41,6 +43,7 @@ func (s *Service) ListRecords(ctx context.Context, req *auditv1.ListRecordsReque
 		if err := rpc.DecodePageToken(kind, token, &q.BeforeID); err != nil {
 			return nil, err
 		}
+		ctx = s.past.Reading(ctx, id.Time(q.BeforeID))
 	}
 	if err := filter(req, &q); err != nil {
 		return nil, err

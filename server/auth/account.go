@@ -78,7 +78,7 @@ func (s *Service) renew(ctx context.Context, old store.Challenge, place *place) 
 	}
 	m := message{phone: phone.E164(row.PhoneNumber)}
 	if !isDecoy {
-		m.text = textCode(p, code)
+		m.text, m.code = textCode(p, code), true
 	}
 	place.send(m)
 	return challengeMessage(row.ID, row.ResendTime, row.ExpireTime), nil

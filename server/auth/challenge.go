@@ -84,7 +84,7 @@ func (s *Service) newChallenge(a asked) (store.InsertChallengeParams, message, e
 	case isDecoy:
 		return row, message{phone: a.phone}, nil
 	default:
-		return row, message{phone: a.phone, text: textCode(a.purpose, code)}, nil
+		return row, message{phone: a.phone, text: textCode(a.purpose, code), code: true}, nil
 	}
 }
 
@@ -127,6 +127,7 @@ func (s *Service) solve(ctx context.Context, p purpose, challengeID, code string
 		right |= subtle.ConstantTimeCompare(codeHash(mac.code, p, challenge, code), row.CodeHash)
 	}
 	if right == 1 && !decoy(p, row.UserID, row.PasswordHash) {
+		s.codesVerified.add(phone.E164(row.PhoneNumber))
 		return row, nil
 	}
 	s.addRefusal(ctx, eventCodeRefused, row.UserID)

@@ -27,6 +27,9 @@ type Gateway interface {
 type Deps struct {
 	// Store is the database. Required.
 	Store *store.Store
+	// Events follows revoked sessions, and Jobs cleans up, so that neither waits for
+	// connections behind calls. Default: Store.
+	Events, Jobs *store.Store
 	// Limiter counts calls over all replicas. Required.
 	Limiter *rate.Limiter
 	// Secret seals the keys that are stored in the database. It must be the same
@@ -121,6 +124,12 @@ func (d Deps) withDefaults() (Deps, error) {
 		return d, errors.New("auth: no secret")
 	case d.SMS == nil:
 		return d, errors.New("auth: no SMS gateway")
+	}
+	if d.Events == nil {
+		d.Events = d.Store
+	}
+	if d.Jobs == nil {
+		d.Jobs = d.Store
 	}
 	if d.Clock == nil {
 		d.Clock = time.Now

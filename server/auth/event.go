@@ -24,6 +24,7 @@ const (
 	eventSignInRefused   = "session.refused"
 	eventCodeRefused     = "code.refused"
 	eventKeyMade         = "key.made"
+	eventKeyRetired      = "key.retired"
 )
 
 type userPayload struct {

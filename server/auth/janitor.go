@@ -34,10 +34,10 @@ func (s *Service) follow(ctx context.Context) {
 		err := s.revoked.poll(pollCtx)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			s.log.Warn("revoked sessions can't be followed", "error", err)
+			s.log.WarnContext(ctx, "revoked sessions can't be followed", "error", err)
 		}
 		if err == nil && failing {
-			s.log.Info("revoked sessions are followed again")
+			s.log.InfoContext(ctx, "revoked sessions are followed again")
 		}
 		failing = err != nil
 	}
@@ -50,7 +50,7 @@ func (s *Service) maintain(ctx context.Context) {
 		err := errors.Join(s.keys.maintain(roundCtx), s.sweep(roundCtx))
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn("maintenance failed", "error", err)
+			s.log.WarnContext(ctx, "maintenance failed", "error", err)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (s *Service) sleep(ctx context.Context, interval time.Duration) bool {
 // sweep deletes what has expired, in small batches.
 func (s *Service) sweep(ctx context.Context) error {
 	s.revoked.forget()
-	now, q := s.now(), s.store.Queries()
+	now, q := s.now(), s.jobs.Queries()
 	_, limitErr := s.limiter.Sweep(ctx)
 	return errors.Join(limitErr,
 		inBatches("challenges", func() (int64, error) {

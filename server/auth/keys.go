@@ -81,6 +81,8 @@ type keyring struct {
 	policy keyPolicy
 
 	set atomic.Pointer[keySet]
+	// removed is called when a key is gone whose signatures were believed.
+	removed func()
 
 	// reloading lets one caller at a time look for a key that isn't known yet, and
 	// not too often: anybody can name a key that doesn't exist.
@@ -118,7 +120,16 @@ func (k *keyring) maintain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.set.Store(set)
+	before := k.set.Swap(set)
+	if before == nil || k.removed == nil {
+		return nil
+	}
+	for key := range before.public {
+		if set.public[key] == nil {
+			k.removed()
+			break
+		}
+	}
 	return nil
 }
 
@@ -134,16 +145,7 @@ func (k *keyring) apply(ctx context.Context) (rows []store.ServerKey, err error)
 		}
 		plan := planKeys(rows, k.now(), k.policy)
 		for _, due := range plan.due {
-			key, err := k.generate(due)
-			if err != nil {
-				return err
-			}
-			if err := q.InsertServerKey(ctx, key); err != nil {
-				return err
-			}
-			made := audit.New(audit.Actor{Kind: audit.System}, eventKeyMade, "key/"+id.Format(id.Key, key.ID),
-				map[string]string{"kind": due.kind})
-			if err := q.Record(ctx, made); err != nil {
+			if err := k.add(ctx, q, due); err != nil {
 				return err
 			}
 		}
@@ -159,6 +161,19 @@ func (k *keyring) apply(ctx context.Context) (rows []store.ServerKey, err error)
 		return nil, fmt.Errorf("renew the server's keys: %w", err)
 	}
 	return rows, nil
+}
+
+// add makes a key and records it.
+func (k *keyring) add(ctx context.Context, q *store.Queries, due dueKey) error {
+	key, err := k.generate(due)
+	if err != nil {
+		return err
+	}
+	if err := q.InsertServerKey(ctx, key); err != nil {
+		return err
+	}
+	return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, eventKeyMade, "key/"+id.Format(id.Key, key.ID),
+		map[string]string{"kind": due.kind}))
 }
 
 // dueKey is a key to make.

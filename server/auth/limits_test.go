@@ -100,7 +100,7 @@ func TestPumpingMessagesIsBoundedByTheBlock(t *testing.T) {
 		c.Limits = &limits
 	})
 	r := w.replica(t)
-	sent := 0
+	sent, hashed := 0, r.service.Stats().PasswordsHashed
 	for i := range 300 {
 		_, err := r.Register(from(t.Context(), fmt.Sprintf("2001:db8:%x::1", i)), &authv1.RegisterRequest{
 			PhoneNumber: number(i), Username: fmt.Sprintf("user%d", i), Password: goodPassword,
@@ -116,6 +116,9 @@ func TestPumpingMessagesIsBoundedByTheBlock(t *testing.T) {
 	}
 	if n := r.service.Stats().CodesRefused; n != 270 {
 		t.Errorf("%d codes count as refused, want 270", n)
+	}
+	if n := r.service.Stats().PasswordsHashed - hashed; n != 30 {
+		t.Errorf("%d passwords were hashed, want only those of the 30 registrations", n)
 	}
 	if n := strings.Count(w.log.String(), "codes are refused"); n != 1 {
 		t.Errorf("operators were told %d times, want once", n)

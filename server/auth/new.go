@@ -20,6 +20,7 @@ import (
 // concurrent use.
 type Service struct {
 	store   *store.Store
+	jobs    *store.Store
 	limiter *rate.Limiter
 	clock   func() time.Time
 	random  io.Reader
@@ -37,6 +38,7 @@ type Service struct {
 	stats struct {
 		codesCompared, codesRefused, signaturesChecked atomic.Int64
 	}
+	codesVerified tally
 	// alarmed is when operators were last told of too many codes.
 	alarmed atomic.Int64
 
@@ -57,11 +59,11 @@ func New(deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		store: deps.Store, limiter: deps.Limiter, clock: deps.Clock, random: deps.Random,
+		store: deps.Store, jobs: deps.Jobs, limiter: deps.Limiter, clock: deps.Clock, random: deps.Random,
 		log: deps.Logger, config: deps.Config,
 	}
 	s.keys = &keyring{
-		store: deps.Store, secret: deps.Secret, now: s.now,
+		store: deps.Jobs, secret: deps.Secret, now: s.now,
 		policy: keyPolicy{
 			life: s.config.KeyLife,
 			lead: s.config.KeyLead,
@@ -69,13 +71,14 @@ func New(deps Deps) (*Service, error) {
 		},
 	}
 	s.parser = newParser(s.config, s.clock)
-	s.revoked = newRevocations(deps.Store, s.now, s.config)
+	s.revoked = newRevocations(deps.Events, s.now, s.config)
 	if s.operators, err = newOperators(deps.Store, s.now); err != nil {
 		return nil, err
 	}
 	if s.tokens, err = lru.New[tokenHash, verified](s.config.TokenCache); err != nil {
 		return nil, fmt.Errorf("make a cache: %w", err)
 	}
+	s.keys.removed = s.tokens.Purge
 	if s.hasher, err = newHasher(s.config); err != nil {
 		return nil, err
 	}
@@ -128,6 +131,12 @@ type Stats struct {
 	MessagesSent, MessagesFailed int64
 	// MessagesWaiting is how many messages wait to be sent now.
 	MessagesWaiting int64
+	// MessagesAge is for how long the oldest of those waits.
+	MessagesAge time.Duration
+	// CodesSent and CodesVerified count codes by the dial code of their number.
+	CodesSent, CodesVerified map[string]int64
+	// RevocationLag is how far the replica is behind others' revocations of sessions.
+	RevocationLag time.Duration
 }
 
 // Stats returns the counts up to now.
@@ -142,6 +151,10 @@ func (s *Service) Stats() Stats {
 		MessagesSent:      s.outbox.sent.Load(),
 		MessagesFailed:    s.outbox.failed.Load(),
 		MessagesWaiting:   int64(len(s.outbox.places)),
+		MessagesAge:       s.outbox.waiting.longest(),
+		CodesSent:         s.outbox.codes.snapshot(),
+		CodesVerified:     s.codesVerified.snapshot(),
+		RevocationLag:     time.Since(processStart) - time.Duration(s.revoked.polled.Load()),
 	}
 }
 

@@ -17,6 +17,10 @@ import (
 type message struct {
 	phone phone.E164
 	text  string
+	// code is true if a code is in it.
+	code bool
+	// left is called when it waits no more.
+	left func()
 }
 
 const (
@@ -44,6 +48,8 @@ type outbox struct {
 	senders sync.WaitGroup
 
 	sent, failed atomic.Int64
+	codes        tally // that were sent
+	waiting      waiting
 }
 
 func newOutbox(gateway Gateway, size int, log *slog.Logger) *outbox {
@@ -86,6 +92,7 @@ func (o *outbox) reserve() (*place, error) {
 // send puts the message in the queue; there is room for it.
 func (p *place) send(m message) {
 	p.spent = true
+	m.left = p.outbox.waiting.enter()
 	p.outbox.queue <- m
 }
 
@@ -134,7 +141,7 @@ func (o *outbox) run() {
 }
 
 func (o *outbox) deliver(m message) {
-	defer func() { <-o.places }()
+	defer func() { m.left(); <-o.places }()
 	if m.text == "" {
 		return
 	}
@@ -142,6 +149,9 @@ func (o *outbox) deliver(m message) {
 		err := o.try(m)
 		if err == nil {
 			o.sent.Add(1)
+			if m.code {
+				o.codes.add(m.phone)
+			}
 			return
 		}
 		if attempt == sendAttempts || errors.Is(err, ErrUndeliverable) || !o.pause(sendBackoff<<attempt) {

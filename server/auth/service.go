@@ -47,15 +47,18 @@ func (s *Service) Register(ctx context.Context, req *authv1.RegisterRequest) (*a
 	if found.UsernameTaken {
 		return nil, errUsernameTaken
 	}
-	hash, err := s.hasher.hash(ctx, req.GetPassword())
-	if err != nil {
-		return nil, err
-	}
+	// Before the password is hashed: who asks for thousands of codes must not keep
+	// the hasher from those who sign in.
 	place, err := s.mayMessage(ctx, purposeRegister, number)
 	if err != nil {
 		return nil, err
 	}
 	defer place.release()
+	hash, err := s.hasher.hash(ctx, req.GetPassword())
+	if err != nil {
+		s.giveBack(ctx, s.config.Limits.codeChecks(purposeRegister, number, clientIP(ctx))...)
+		return nil, err
+	}
 	a := asked{purpose: purposeRegister, phone: number, deviceName: req.GetDeviceName()}
 	if !found.PhoneKnown {
 		a.username, a.passwordHash = &req.Username, &hash

@@ -21,7 +21,8 @@
 //   - holds and refunds: pairs of a hold and its capture, and of a transfer and a
 //     refund of half of it; the rate is that of pairs;
 //   - connect and connect-hot: 256 authenticated callers in a process of their
-//     own, through the Connect port of a server in a process of its own;
+//     own, through the Connect port of a server in a process of its own, whose
+//     limits are those of a sandbox, 1,000 times what production allows a caller;
 //   - grpc and grpc-hot: the same through the native gRPC port;
 //   - bulk, bulk-hot and bulk-1000: an operator posts 100 or 1,000 transfers a call
 //     through the native gRPC port, each on its own; the rate is that of transfers,

@@ -24,7 +24,7 @@ const paymentCodeLength = 20
 // maximum and within 60 seconds. It replaces the last one.
 func (d *Desk) IssueCode(ctx context.Context, user uuid.UUID, maximum money.Value) (code string, expire time.Time, err error) {
 	code = drawCode(paymentCodeLength)
-	hash := d.hash(code)
+	hash := hashCode(d.key.Newest(), code)
 	expire, err = d.store.Queries().PutPaymentCode(ctx, store.PutPaymentCodeParams{
 		UserID: user, CodeHash: hash, AssetID: int16(maximum.Asset.ID), Maximum: maximum.Amount.String(),
 	})
@@ -34,8 +34,8 @@ func (d *Desk) IssueCode(ctx context.Context, user uuid.UUID, maximum money.Valu
 	return code, expire, nil
 }
 
-func (d *Desk) hash(code string) []byte {
-	mac := hmac.New(sha256.New, d.key)
+func hashCode(key []byte, code string) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(normalCode(code)))
 	return mac.Sum(nil)
 }
@@ -61,19 +61,7 @@ func (d *Desk) Charge(ctx context.Context, r *Charge) (*Checkout, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash := d.hash(r.Code)
-	o := &order{
-		who: ledger.Identity{
-			Key:         ledger.NewKey(money.TerminalScope(r.Terminal), r.Key),
-			Fingerprint: ledger.Fingerprint("charge", r.Checkout, hex.EncodeToString(hash)),
-		},
-		total: c.Amount, code: uuid.UUID(hash[:16]), deadline: c.row.ExpireTime,
-		limit: func(err error) error { return errPayer.WithCause(err) },
-	}
-	if err := d.redeem(ctx, c, o, hash); err != nil {
-		return nil, err
-	}
-	if _, err = d.take(ctx, c, o); err != nil {
+	if err := d.charge(ctx, c, r); err != nil {
 		return nil, err
 	}
 	if c, err = d.get(ctx, in, c.ID); err != nil {
@@ -82,19 +70,53 @@ func (d *Desk) Charge(ctx context.Context, r *Charge) (*Checkout, error) {
 	return c, nil
 }
 
+// charge takes the money under the hash by which the code is known. A code that is
+// known no more may have paid already: then the request is the one that was made
+// with the key that hashed it.
+func (d *Desk) charge(ctx context.Context, c *Checkout, r *Charge) error {
+	orders := make([]*order, 0, 2)
+	for _, key := range d.key() {
+		hash := hashCode(key, r.Code)
+		o := &order{
+			who: ledger.Identity{
+				Key:         ledger.NewKey(money.TerminalScope(r.Terminal), r.Key),
+				Fingerprint: ledger.Fingerprint("charge", r.Checkout, hex.EncodeToString(hash)),
+			},
+			total: c.Amount, code: uuid.UUID(hash[:16]), deadline: c.row.ExpireTime,
+			limit: func(err error) error { return errPayer.WithCause(err) },
+		}
+		found, err := d.redeem(ctx, c, o, hash)
+		if err != nil {
+			return err
+		}
+		if found {
+			orders = []*order{o}
+			break
+		}
+		orders = append(orders, o)
+	}
+	for i, o := range orders {
+		_, err := d.take(ctx, c, o)
+		if last := i == len(orders)-1; last || !errors.Is(err, ledger.ErrKeyReused) {
+			return err
+		}
+	}
+	return nil
+}
+
 // redeem finds out whose code it is, and notes why it can't be used.
-func (d *Desk) redeem(ctx context.Context, c *Checkout, o *order, hash []byte) error {
+func (d *Desk) redeem(ctx context.Context, c *Checkout, o *order, hash []byte) (found bool, err error) {
 	code, err := d.store.Queries().GetPaymentCode(ctx, hash)
 	if errors.Is(err, pgx.ErrNoRows) {
 		o.refusal = errCode
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("finding a payment code: %w", err)
+		return false, fmt.Errorf("finding a payment code: %w", err)
 	}
 	maximum, err := ledger.ParseDecimal(code.Maximum, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o.payer = code.UserID
 	if code.ExpireTime.Before(o.deadline) {
@@ -106,5 +128,5 @@ func (d *Desk) redeem(ctx context.Context, c *Checkout, o *order, hash []byte) e
 	case code.UserID == c.row.OwnerID:
 		o.refusal = errOwn
 	}
-	return nil
+	return true, nil
 }

@@ -62,8 +62,11 @@ type item struct {
 // Create makes a checkout, or returns the one that its key made. It fails with
 // NOT_FOUND for a store or terminal that isn't the merchant's, ASSET_NOT_FOUND,
 // AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE, AMOUNT_OUT_OF_RANGE, ITEMS_MISMATCH,
-// EXPIRE_TIME_INVALID, TOO_MANY_CHECKOUTS or IDEMPOTENCY_KEY_REUSED.
+// EXPIRE_TIME_INVALID, TOO_MANY_CHECKOUTS, RATE_LIMITED or IDEMPOTENCY_KEY_REUSED.
 func (d *Desk) Create(ctx context.Context, n *Draft) (*Checkout, error) {
+	if err := d.allow(n.Merchant); err != nil {
+		return nil, err
+	}
 	row, err := d.draft(ctx, n)
 	if err != nil {
 		return nil, err

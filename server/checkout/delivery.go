@@ -35,7 +35,7 @@ func (d *Desk) MarkAcknowledged(ctx context.Context, ids []uuid.UUID) error {
 }
 
 func (d *Desk) mark(ctx context.Context, h Happening, update func(context.Context, *store.Queries) (told, error)) error {
-	err := d.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
+	err := d.jobs.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		about, err := update(ctx, q)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -17,13 +18,18 @@ import (
 type Deps struct {
 	// Store keeps the checkouts.
 	Store *store.Store
+	// Jobs expires them, so that this doesn't wait for connections behind calls.
+	// Default: Store.
+	Jobs *store.Store
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
-	// same on all replicas.
-	Key []byte
+	// same on all replicas. While it changes, codes of the one before are still good.
+	Key secret.Derived
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
+	// Allow says whether another checkout may be made for a merchant. Default: always.
+	Allow func(merchant uuid.UUID) error
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// SweepInterval is how often Run looks for checkouts that have expired, on
@@ -36,8 +42,10 @@ type Deps struct {
 // Desk is where checkouts are made and paid. It is safe for concurrent use.
 type Desk struct {
 	store  *store.Store
+	jobs   *store.Store
 	ledger *ledger.Ledger
-	key    []byte
+	allow  func(merchant uuid.UUID) error
+	key    secret.Derived
 	now    func() time.Time
 	log    *slog.Logger
 	sweep  time.Duration
@@ -50,17 +58,23 @@ func New(deps Deps) *Desk {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	if deps.Clock == nil {
-		deps.Clock = time.Now
-	}
 	if deps.SweepInterval <= 0 {
 		deps.SweepInterval = time.Second
 	}
 	if deps.CaptureLife <= 0 {
 		deps.CaptureLife = captureLife
 	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	if deps.Allow == nil {
+		deps.Allow = func(uuid.UUID) error { return nil }
+	}
+	if deps.Jobs == nil {
+		deps.Jobs = deps.Store
+	}
 	return &Desk{
-		store: deps.Store, ledger: deps.Ledger, key: deps.Key, now: deps.Clock, log: deps.Logger,
+		store: deps.Store, jobs: deps.Jobs, allow: deps.Allow, ledger: deps.Ledger, key: deps.Key, now: deps.Clock, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 const (
@@ -64,7 +65,7 @@ func (d *Desk) tidy(ctx context.Context) (n int, err error) {
 func (d *Desk) settle(ctx context.Context, paid []uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	if _, err := d.store.Queries().SettleDueCheckouts(ctx, paid); err != nil {
+	if _, err := d.jobs.Queries().SettleDueCheckouts(ctx, paid); err != nil {
 		return fmt.Errorf("settling what was paid: %w", err)
 	}
 	return nil
@@ -97,15 +98,20 @@ func (p *paid) take() []uuid.UUID {
 func (d *Desk) expire(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	err = d.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
+	err = d.jobs.InTx(ctx, func(ctx context.Context, q *store.Queries, tx pgx.Tx) error {
 		due, err := q.LockDueCheckouts(ctx, maxDue)
 		if n = len(due); err != nil || n == 0 {
 			return err
 		}
-		ids, about := make([]uuid.UUID, n), told{}
+		ids, about, traces := make([]uuid.UUID, n), told{}, make([]string, n)
 		for i, r := range due {
-			ids[i] = r.ID
+			ids[i], traces[i] = r.ID, r.Trace
 			about.add(r.ID, r.MerchantID, r.TerminalID)
+		}
+		ctx, span := cause.Start(ctx, "checkout.expire", cause.Parsed(traces...))
+		defer span.End()
+		if err := store.NameTrace(ctx, tx); err != nil {
+			return err
 		}
 		if _, err := resolveIn(ctx, q, Expire, about); err != nil {
 			return err

@@ -20,6 +20,7 @@ import (
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
@@ -45,7 +46,10 @@ func newWorldWith(t *testing.T, deps checkout.Deps) *world {
 	w := &world{T: t, books: books, owner: books.User(t, "owner"), customer: books.User(t, "alice")}
 	for i := range w.desks {
 		r := books.Replica(t)
-		deps.Store, deps.Ledger, deps.Key = r.Store, r.Ledger, []byte("a key of the tests")
+		deps.Store, deps.Ledger = r.Store, r.Ledger
+		if deps.Key == nil {
+			deps.Key = secret.Fixed([]byte("a key of the tests"))
+		}
 		w.store, w.desks[i] = r.Store, checkout.New(deps)
 	}
 	w.shop = checkouttest.Open(t, w.store, w.owner.ID)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,12 +27,14 @@ import (
 type Deps struct {
 	// Store is the database of the books, for verifying them.
 	Store *store.Store
+	// Past is where statements are read. Default: Store.
+	Past *store.Past
 	// Ledger holds the books.
 	Ledger *books.Ledger
 	// Log is where they are sealed.
 	Log *seal.Log
-	// LogKey is the log's public key.
-	LogKey string
+	// LogKeys returns the log's public keys.
+	LogKeys func() []string
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
 }
@@ -39,9 +42,10 @@ type Deps struct {
 // Service implements LedgerService.
 type Service struct {
 	store     *store.Store
+	past      *store.Past
 	books     *books.Ledger
 	log       *seal.Log
-	logKey    string
+	logKeys   func() []string
 	now       func() time.Time
 	verifying atomic.Bool
 	// closed ends a verification under way.
@@ -57,7 +61,7 @@ func New(deps Deps) *Service {
 		deps.Clock = time.Now
 	}
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, books: deps.Ledger, log: deps.Log, logKey: deps.LogKey, now: deps.Clock, closed: closed, close: cancel}
+	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, now: deps.Clock, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.
@@ -269,7 +273,7 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 			cancel()
 		}
 	})()
-	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{seal.Check(seal.CheckOptions{VerifierKey: s.logKey})}})
+	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{s.sealed()}})
 	if errors.Is(err, context.Canceled) && s.closed.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
 	}
@@ -313,4 +317,13 @@ func (s *Service) GetReceipt(ctx context.Context, req *ledgerv1.GetReceiptReques
 	}
 	receipt, err := money.Receipt(ctx, s.log, t.ID)
 	return &ledgerv1.GetReceiptResponse{Receipt: receipt}, err
+}
+
+// sealed checks that the books are what was sealed with the log's keys.
+func (s *Service) sealed() books.Check {
+	options := seal.CheckOptions{}
+	if s.logKeys != nil {
+		options.VerifierKey = strings.Join(s.logKeys(), " ")
+	}
+	return seal.Check(options)
 }

@@ -14,6 +14,7 @@ import (
 func (s *Service) ExportStatement(ctx context.Context, req *ledgerv1.ExportStatementRequest, stream ledgerv1connect.LedgerServiceExportStatementServerStream) error {
 	return statement.Export(ctx, statement.Source{
 		Ledger:         s.books,
+		Past:           s.past,
 		Account:        req.GetAccount(),
 		Counterparties: otherCodes,
 		Send: func(chunk []byte) error {

@@ -8,7 +8,12 @@ import (
 	"time"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/lag"
 )
+
+// EventLag is how far the streams of merchants are behind what happens; 0 while
+// there are none.
+func (s *Service) EventLag() time.Duration { return s.follower.lag.Lag() }
 
 // follower wakes the streams of merchants that were told something. There is one a
 // replica: a stream on its own would have to ask the database all the time.
@@ -16,6 +21,7 @@ type follower struct {
 	store    *store.Store
 	log      *slog.Logger
 	interval time.Duration
+	lag      lag.Meter
 
 	mu      sync.Mutex
 	streams map[string]map[chan struct{}]bool // by subject
@@ -67,6 +73,7 @@ func (f *follower) run(ctx context.Context) {
 	for {
 		if !f.watched() {
 			f.next = 0
+			f.lag.Rest()
 			select {
 			case <-ctx.Done():
 				return
@@ -74,11 +81,15 @@ func (f *follower) run(ctx context.Context) {
 				continue
 			}
 		}
+		now := lag.Now()
 		round, cancel := context.WithTimeout(ctx, pollTimeout)
 		err := f.poll(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			f.log.Warn("what merchants are told can't be followed", "error", err)
+			f.log.WarnContext(ctx, "what merchants are told can't be followed", "error", err)
+		}
+		if err == nil {
+			f.lag.Read(now)
 		}
 		failing = err != nil
 		select {
@@ -117,8 +128,8 @@ func (f *follower) poll(ctx context.Context) error {
 	f.next = horizon
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, subject := range told {
-		for stream := range f.streams[subject] {
+	for i := range told {
+		for stream := range f.streams[told[i].Subject] {
 			signal(stream)
 		}
 	}

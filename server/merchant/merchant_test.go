@@ -18,6 +18,7 @@ import (
 	"github.com/tillbook/tillbook/server/merchant"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store/id"
 )
 
@@ -38,7 +39,7 @@ func serve(t testing.TB, books *moneytest.Books) replica {
 func serveWith(t testing.TB, books *moneytest.Books, watch merchant.WatchConfig) replica {
 	t.Helper()
 	r := replica{Replica: books.Replica(t)}
-	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: []byte("a key of the tests")})
+	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: secret.Fixed([]byte("a key of the tests"))})
 	service := merchant.New(merchant.Deps{
 		Store: r.Store, Ledger: r.Ledger, Checkouts: r.desk, Limiter: r.Limiter, Watch: watch,
 	})

@@ -53,6 +53,7 @@ type happening struct {
 // each calls f for all sales, in the order in which they were made, and then for all
 // refunds. It reads them in pages and keeps no connection while f works.
 func (s *Service) each(ctx context.Context, of *selection, f func(*happening) error) error {
+	ctx = s.past.Reading(ctx, of.end)
 	if err := s.eachSale(ctx, of, f); err != nil {
 		return err
 	}

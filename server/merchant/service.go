@@ -28,6 +28,11 @@ type Deps struct {
 	Checkouts *checkout.Desk
 	// Limiter bounds how often somebody makes merchants, invites others and exports.
 	Limiter *rate.Limiter
+	// Events follows what happens, so that this doesn't wait for connections behind
+	// calls. Default: Store.
+	Events *store.Store
+	// Past is where reports of days that are over are read. Default: Store.
+	Past *store.Past
 	// TerminalReady says whether one of a merchant's terminals can show a checkout; it
 	// fails with TERMINAL_UNAVAILABLE if not. Default: all can.
 	TerminalReady func(ctx context.Context, merchant, terminal uuid.UUID) error
@@ -45,6 +50,7 @@ type Service struct {
 	ledger        *ledger.Ledger
 	checkouts     *checkout.Desk
 	limiter       *rate.Limiter
+	past          *store.Past
 	terminalReady func(ctx context.Context, merchant, terminal uuid.UUID) error
 	now           func() time.Time
 	follower      *follower
@@ -65,11 +71,14 @@ func New(deps Deps) *Service {
 	if deps.TerminalReady == nil {
 		deps.TerminalReady = func(context.Context, uuid.UUID, uuid.UUID) error { return nil }
 	}
+	if deps.Events == nil {
+		deps.Events = deps.Store
+	}
 	deps.Watch.setDefaults()
 	return &Service{
-		store: deps.Store, ledger: deps.Ledger, checkouts: deps.Checkouts, limiter: deps.Limiter,
+		store: deps.Store, ledger: deps.Ledger, checkouts: deps.Checkouts, limiter: deps.Limiter, past: deps.Past,
 		terminalReady: deps.TerminalReady, now: deps.Clock, watching: deps.Watch,
-		follower: newFollower(deps.Store, deps.Logger, deps.Watch.PollInterval),
+		follower: newFollower(deps.Events, deps.Logger, deps.Watch.PollInterval),
 		watchers: &watchers{max: deps.Watch.MaxPerUser, open: make(map[uuid.UUID]int)},
 	}
 }

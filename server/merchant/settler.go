@@ -15,6 +15,7 @@ import (
 
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/cause"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -76,7 +77,7 @@ func (s *Settler) Run(ctx context.Context) {
 		err := s.round(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			s.log.Warn("settling failed; trying again", "error", err)
+			s.log.WarnContext(ctx, "settling failed; trying again", "error", err)
 		}
 		failing = err != nil
 		select {
@@ -117,12 +118,15 @@ func (s *Settler) settleTold(ctx context.Context, horizon int64) (map[uuid.UUID]
 	if err != nil {
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
-	told := slices.Clone(s.again)
-	for _, subject := range subjects {
-		if merchant, ok := money.MerchantOf(subject + "/"); ok {
+	told, traces := slices.Clone(s.again), []string(nil)
+	for _, r := range subjects {
+		traces = append(traces, r.Traces...)
+		if merchant, ok := money.MerchantOf(r.Subject + "/"); ok {
 			told = append(told, merchant)
 		}
 	}
+	ctx, span := cause.Start(ctx, "merchant.settle", cause.Parsed(traces...))
+	defer span.End()
 	failures := make(map[uuid.UUID]error)
 	for ids := range slices.Chunk(told, settleBatch) {
 		list, err := s.store.Queries().FilterMerchantsAtOnce(ctx, ids)

@@ -18,6 +18,7 @@ import (
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/staff"
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/cause"
 	"github.com/tillbook/tillbook/store/id"
 )
 
@@ -190,7 +191,7 @@ func (w *watch) catchUp(ctx context.Context) (sent bool, err error) {
 		if err != nil {
 			return sent, fmt.Errorf("reading events: %w", err)
 		}
-		any, err := w.sendAll(ctx, page)
+		any, err := w.push(ctx, page)
 		sent = sent || any
 		if err != nil {
 			return sent, err
@@ -201,6 +202,17 @@ func (w *watch) catchUp(ctx context.Context) (sent bool, err error) {
 			return sent, nil
 		}
 	}
+}
+
+// push sends a page of events as part of the traces that caused them.
+func (w *watch) push(ctx context.Context, page []store.ListEventsOfMerchantRow) (sent bool, err error) {
+	traces := make([]string, len(page))
+	for i := range page {
+		traces[i] = page[i].Trace
+	}
+	ctx, span := cause.Start(ctx, "merchant.push", cause.Parsed(traces...))
+	defer span.End()
+	return w.sendAll(ctx, page)
 }
 
 // told is the payload of an event.

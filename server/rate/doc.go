@@ -11,6 +11,9 @@
 // table tells nobody's number or address. Buckets that are full again are the
 // same as no row and are deleted by [Limiter.Sweep].
 //
+// What happens too often for that is counted by a [Tally], a moment late, and a
+// [Shield] counts on its own, without a database.
+//
 // Time is the replica's own clock, so replicas should agree on it to within some
 // seconds, as NTP sees to.
 package rate

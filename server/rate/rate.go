@@ -16,6 +16,7 @@ import (
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 )
 
@@ -45,7 +46,7 @@ type Check struct {
 // Limiter keeps the buckets. It is safe for concurrent use.
 type Limiter struct {
 	store *store.Store
-	key   []byte
+	key   secret.Derived
 	clock func() time.Time
 
 	// refused remembers, for a second at most, which buckets were found empty, so
@@ -68,25 +69,26 @@ type bucket [16]byte
 type emptiness struct{ until, believed time.Time }
 
 // New returns a limiter. The key must be the same on all replicas and secret,
-// for phone numbers are few enough to be tried one by one. The clock is time.Now
-// but in tests.
-func New(s *store.Store, key []byte, clock func() time.Time) *Limiter {
+// for phone numbers are few enough to be tried one by one. While it changes, a
+// bucket goes on under its new name where it was under the old one. The clock is
+// time.Now but in tests.
+func New(s *store.Store, key secret.Derived, clock func() time.Time) *Limiter {
 	refused, err := lru.New[bucket, emptiness](refusedBuckets)
 	if err != nil {
 		// Only a size below one fails.
 		panic("limit: " + err.Error())
 	}
-	return &Limiter{store: s, key: bytes.Clone(key), clock: clock, refused: refused}
+	return &Limiter{store: s, key: key, clock: clock, refused: refused}
 }
 
 // Allow takes one token from a bucket. If there is none it fails with
 // RATE_LIMITED and the time to wait.
 func (l *Limiter) Allow(ctx context.Context, rule Rule, subject string) error {
-	b, now := l.bucket(rule, subject), l.now()
-	if err := l.remembered(rule, b, now); err != nil {
+	n, now := l.named(rule, subject), l.now()
+	if err := l.remembered(rule, n.bucket, now); err != nil {
 		return err
 	}
-	return l.take(ctx, l.store.Queries(), rule, b, now)
+	return l.take(ctx, l.store.Queries(), n, now)
 }
 
 // AllowAll takes one token from each bucket, or none at all if one of them is
@@ -94,13 +96,9 @@ func (l *Limiter) Allow(ctx context.Context, rule Rule, subject string) error {
 // else.
 func (l *Limiter) AllowAll(ctx context.Context, checks ...Check) error {
 	now := l.now()
-	type named struct {
-		bucket
-		Rule
-	}
 	all := make([]named, len(checks))
 	for i, c := range checks {
-		all[i] = named{l.bucket(c.Rule, c.Subject), c.Rule}
+		all[i] = l.named(c.Rule, c.Subject)
 		if err := l.remembered(c.Rule, all[i].bucket, now); err != nil {
 			return err
 		}
@@ -110,7 +108,7 @@ func (l *Limiter) AllowAll(ctx context.Context, checks ...Check) error {
 	slices.SortFunc(all, func(a, b named) int { return bytes.Compare(a.bucket[:], b.bucket[:]) })
 	return l.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		for _, n := range all {
-			if err := l.take(ctx, q, n.Rule, n.bucket, now); err != nil {
+			if err := l.take(ctx, q, n, now); err != nil {
 				return err
 			}
 		}
@@ -122,7 +120,7 @@ func (l *Limiter) AllowAll(ctx context.Context, checks ...Check) error {
 // known how a call ends, so that calls at the same time can't all slip through.
 func (l *Limiter) Return(ctx context.Context, checks ...Check) error {
 	for _, c := range checks {
-		b := l.bucket(c.Rule, c.Subject)
+		b := l.named(c.Rule, c.Subject).bucket
 		l.refused.Remove(b)
 		err := l.store.Queries().ReturnToken(ctx, store.ReturnTokenParams{
 			Key: b[:], StepUs: c.Rule.Per.Microseconds(),
@@ -136,9 +134,9 @@ func (l *Limiter) Return(ctx context.Context, checks ...Check) error {
 
 // Reset fills a bucket.
 func (l *Limiter) Reset(ctx context.Context, rule Rule, subject string) error {
-	b := l.bucket(rule, subject)
-	l.refused.Remove(b)
-	if err := l.store.Queries().DeleteBucket(ctx, b[:]); err != nil {
+	n := l.named(rule, subject)
+	l.refused.Remove(n.bucket)
+	if err := l.store.Queries().DeleteBucket(ctx, append(n.earlier, n.bucket[:])); err != nil {
 		return fmt.Errorf("reset %s: %w", rule.Name, err)
 	}
 	return nil
@@ -162,12 +160,13 @@ func (l *Limiter) Sweep(ctx context.Context) (int64, error) {
 	}
 }
 
-func (l *Limiter) take(ctx context.Context, q *store.Queries, rule Rule, b bucket, now time.Time) error {
+func (l *Limiter) take(ctx context.Context, q *store.Queries, n named, now time.Time) error {
+	rule, b := n.Rule, n.bucket
 	// The bucket is empty when its time is so far ahead that one more step would
 	// pass what a full bucket allows.
 	latest := now.Add(time.Duration(rule.Burst-1) * rule.Per)
 	_, err := q.TakeToken(ctx, store.TakeTokenParams{
-		Key: b[:], Now: now, StepUs: rule.Per.Microseconds(), Latest: latest,
+		Key: b[:], Now: now, StepUs: rule.Per.Microseconds(), Latest: latest, Earlier: n.earlier,
 	})
 	if err == nil {
 		return nil
@@ -175,7 +174,7 @@ func (l *Limiter) take(ctx context.Context, q *store.Queries, rule Rule, b bucke
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("take a token from %s: %w", rule.Name, err)
 	}
-	tat, err := q.GetBucketTime(ctx, b[:])
+	tat, err := q.GetBucketTime(ctx, store.GetBucketTimeParams{Key: b[:], Earlier: n.earlier})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("read the bucket of %s: %w", rule.Name, err)
 	}
@@ -204,8 +203,26 @@ func refusal(rule Rule, wait time.Duration) error {
 	return errRateLimited.WithRetry(wait).WithCause(&Refused{rule})
 }
 
-func (l *Limiter) bucket(rule Rule, subject string) bucket {
-	mac := hmac.New(sha256.New, l.key)
+// named is a bucket with its rule and with the names that it had under the keys
+// before.
+type named struct {
+	bucket
+	Rule
+	earlier [][]byte
+}
+
+func (l *Limiter) named(rule Rule, subject string) named {
+	keys := l.key()
+	n := named{bucket: bucketOf(keys[0], rule, subject), Rule: rule}
+	for _, key := range keys[1:] {
+		b := bucketOf(key, rule, subject)
+		n.earlier = append(n.earlier, b[:])
+	}
+	return n
+}
+
+func bucketOf(key []byte, rule Rule, subject string) bucket {
+	mac := hmac.New(sha256.New, key)
 	name := binary.AppendUvarint(nil, uint64(len(rule.Name)))
 	mac.Write(append(name, rule.Name...))
 	mac.Write([]byte(subject))

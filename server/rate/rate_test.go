@@ -11,6 +11,7 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
 )
@@ -35,7 +36,7 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-var key = []byte("a key of the tests, secret enough")
+var key = secret.Fixed([]byte("a key of the tests, secret enough"))
 
 func TestABucketGivesItsBurstAndThenOneAStep(t *testing.T) {
 	s, c, ctx := storetest.New(t), newClock(), t.Context()
@@ -151,7 +152,7 @@ func TestRowsDontTellTheirSubject(t *testing.T) {
 
 	// With another key it is another bucket: who has the table alone can't try
 	// numbers one by one.
-	allowed(t, rate.New(s, []byte("another key"), c.Now).Allow(ctx, rule, "+628123456789"))
+	allowed(t, rate.New(s, secret.Fixed([]byte("another key")), c.Now).Allow(ctx, rule, "+628123456789"))
 	if n := rows(t, ctx, s); n != 2 {
 		t.Errorf("%d rows, want 2", n)
 	}

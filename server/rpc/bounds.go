@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -20,12 +21,38 @@ type Limits struct {
 	// StreamAge is how long a stream may stay open, give or take a tenth, so
 	// that load spreads over replicas that came later.
 	StreamAge time.Duration
-	// Draining ends all streams when it is done: the server is about to stop.
+	// Draining ends all streams when it is done: the server is about to stop. Each is
+	// told when to come back.
 	Draining context.Context
+	// ReturnRate is how many of them a second are told to. Default 500.
+	ReturnRate int
+}
+
+// maxReturn is the longest that a client is asked to wait: longer than that, the
+// SDKs don't.
+const maxReturn = 15 * time.Second
+
+// streams counts what is open.
+type streams struct {
+	open    atomic.Int64
+	leaving atomic.Int64 // how many there were when the first was sent away
+	rate    int64
+}
+
+// drained tells a stream that the server stops, and when to come back: at some moment
+// of the time in which all that are open may, so that the others aren't overrun.
+func (s *streams) drained() *Error {
+	s.leaving.CompareAndSwap(0, s.open.Load())
+	window := max(time.Second, min(time.Duration(s.leaving.Load())*time.Second/time.Duration(s.rate), maxReturn))
+	return errStreamMoved.WithRetry(1 + rand.N(window))
 }
 
 // Bound gives every unary call a deadline and every stream an end.
 func Bound(limits Limits) connect.ServerInterceptor {
+	if limits.ReturnRate <= 0 {
+		limits.ReturnRate = 500
+	}
+	all := &streams{rate: int64(limits.ReturnRate)}
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			if err := ctx.Err(); err != nil {
@@ -38,13 +65,14 @@ func Bound(limits Limits) connect.ServerInterceptor {
 			}
 			ctx, cancel := context.WithCancelCause(ctx)
 			defer cancel(nil)
-			move := func() { cancel(errStreamMoved) }
-			age := time.AfterFunc(spread(limits.StreamAge), move)
+			all.open.Add(1)
+			defer all.open.Add(-1)
+			age := time.AfterFunc(spread(limits.StreamAge), func() { cancel(errStreamMoved) })
 			defer age.Stop()
-			defer context.AfterFunc(limits.Draining, move)()
+			defer context.AfterFunc(limits.Draining, func() { cancel(all.drained()) })()
 			err := next(ctx, spec, stream)
-			if err != nil && context.Cause(ctx) == error(errStreamMoved) {
-				return errStreamMoved
+			if moved, ok := context.Cause(ctx).(*Error); ok && err != nil && moved.reason == errStreamMoved.reason { //nolint:errorlint // only what is set above
+				return moved
 			}
 			return err
 		}

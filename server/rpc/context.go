@@ -139,6 +139,11 @@ func ClientIP(ctx context.Context) netip.Addr {
 	return netip.Addr{}
 }
 
+// IsFrom says whether a call comes from one of the networks.
+func IsFrom(ctx context.Context, networks []netip.Prefix) bool {
+	return len(networks) > 0 && contains(networks, ClientIP(ctx))
+}
+
 // WithClientIP returns a context whose call comes from addr, for tests of
 // handlers. In the server, the interceptors see to it.
 func WithClientIP(ctx context.Context, addr netip.Addr) context.Context {

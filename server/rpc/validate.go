@@ -59,13 +59,27 @@ func (s *validatingStream) Receive(msg any) error {
 		return err
 	}
 	if m, ok := msg.(proto.Message); ok {
-		if err := s.validator.Validate(m); err != nil {
+		if err := validate(s.validator, m); err != nil {
 			return invalid(err)
 		}
 	}
 	s.call.attempted = true
 	return nil
 }
+
+// validate stops at the first rule that is broken, and looks for the others only in
+// a message of usual size: there may be a hundred thousand of them, each as large as
+// a kilobyte.
+func validate(v protovalidate.Validator, m proto.Message) error {
+	err := v.Validate(m, protovalidate.WithFailFast())
+	if err == nil || proto.Size(m) > maxExplained {
+		return err
+	}
+	return v.Validate(m)
+}
+
+// maxExplained is the largest message, in bytes, of which all broken rules are told.
+const maxExplained = 4 << 10
 
 // invalid names the fields that break a rule. It doesn't keep the cause, which
 // holds the values.

@@ -14,14 +14,14 @@ import (
 
 // Service implements SealService.
 type Service struct {
-	log      *seal.Log
-	verifier string
+	log  *seal.Log
+	keys *Keys
 }
 
 var _ sealv1connect.SealServiceHandler = (*Service)(nil)
 
 // New returns the service on a log. It starts nothing and needs no closing.
-func New(log *seal.Log, key Key) *Service { return &Service{log: log, verifier: key.Verifier} }
+func New(log *seal.Log, keys *Keys) *Service { return &Service{log: log, keys: keys} }
 
 // GetCheckpoint returns the newest checkpoint.
 func (s *Service) GetCheckpoint(ctx context.Context, _ *sealv1.GetCheckpointRequest) (*sealv1.GetCheckpointResponse, error) {
@@ -32,7 +32,7 @@ func (s *Service) GetCheckpoint(ctx context.Context, _ *sealv1.GetCheckpointRequ
 	if checkpoint == "" {
 		return nil, rpc.NewError(errorv1.ErrorReason_ERROR_REASON_NOT_SEALED_YET, "Nothing was sealed yet.").WithRetry(time.Second)
 	}
-	return &sealv1.GetCheckpointResponse{Checkpoint: checkpoint, VerifierKey: s.verifier}, nil
+	return &sealv1.GetCheckpointResponse{Checkpoint: checkpoint, VerifierKey: s.keys.Verifier()}, nil
 }
 
 // GetConsistencyProof proves that the log only grew.

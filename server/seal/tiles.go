@@ -3,6 +3,7 @@ package seal
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -20,9 +21,10 @@ func (s *Service) Checkpoint(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// VerifierKey serves the public key.
+// VerifierKey serves the public keys of the log, a line each: as a rule one, and two
+// while one follows another. The oldest is first.
 func (s *Service) VerifierKey(w http.ResponseWriter, _ *http.Request) {
-	serve(w, "text/plain; charset=utf-8", "no-cache", []byte(s.verifier+"\n"))
+	serve(w, "text/plain; charset=utf-8", "no-cache", []byte(strings.Join(s.keys.Verifiers(), "\n")+"\n"))
 }
 
 // Tile serves a tile of hashes: /tile/LEVEL/INDEX, or the beginning of one that

@@ -81,13 +81,13 @@ func TestAMalformedKeyIsRefusedWithoutQuotingIt(t *testing.T) {
 
 func TestDerivedKeysDifferByPurpose(t *testing.T) {
 	k := mustParse(t, Generate())
-	if bytes.Equal(k.Derive("a"), k.Derive("b")) {
+	if bytes.Equal(k.Derive("a").Newest(), k.Derive("b").Newest()) {
 		t.Error("two purposes share a key")
 	}
-	if !bytes.Equal(k.Derive("a"), k.Derive("a")) {
+	if !bytes.Equal(k.Derive("a").Newest(), k.Derive("a").Newest()) {
 		t.Error("one purpose has two keys")
 	}
-	if bytes.Equal(k.Derive("a"), mustParse(t, Generate()).Derive("a")) {
+	if bytes.Equal(k.Derive("a").Newest(), mustParse(t, Generate()).Derive("a").Newest()) {
 		t.Error("two secrets derive one key")
 	}
 }
@@ -98,12 +98,16 @@ func TestProcessesThatRaceToMakeAKeyFileGetOneKey(t *testing.T) {
 	derived := make([]string, 16)
 	for i := range derived {
 		wg.Go(func() {
-			k, err := ReadOrCreateFile(path)
+			if err := File(path).Create(); err != nil {
+				t.Error(err)
+				return
+			}
+			k, err := Load(t.Context(), File(path))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			derived[i] = string(k.Derive("test"))
+			derived[i] = string(k.Derive("test").Newest())
 		})
 	}
 	wg.Wait()

@@ -13,6 +13,7 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	statementv1 "github.com/tillbook/tillbook/gen/tillbook/statement/v1"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -28,6 +29,8 @@ type Request interface {
 type Source struct {
 	// Ledger holds the entries.
 	Ledger *ledger.Ledger
+	// Past is where what is over is read; nil for the ledger's database.
+	Past *store.Past
 	// Account is the account's code.
 	Account string
 	// Counterparties names the other side of each of some entries, as whoever asks
@@ -66,6 +69,9 @@ type format interface {
 // ledger.ErrStatementBroken, INVALID_ARGUMENT or STATEMENT_FORMAT_UNSUPPORTED, and
 // with what the source's functions fail with.
 func Export(ctx context.Context, src Source, req Request) error {
+	if req.GetEndTime() != nil {
+		ctx = src.Past.Reading(ctx, req.GetEndTime().AsTime())
+	}
 	h, err := open(ctx, src, req)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 )
 
@@ -48,7 +50,7 @@ var (
 
 // codes makes activation codes and knows under which hash they are kept. The hash
 // is keyed, so that a dump of the database gives no code away.
-type codes struct{ key []byte }
+type codes struct{ key secret.Derived }
 
 // issue gives a terminal a fresh code.
 func (c codes) issue(ctx context.Context, q *store.Queries, terminal uuid.UUID) (code string, expire time.Time, err error) {
@@ -58,16 +60,24 @@ func (c codes) issue(ctx context.Context, q *store.Queries, terminal uuid.UUID) 
 		random[i] = codeAlphabet[b&31]
 	}
 	code = string(random[:])
-	expire, err = q.SetActivationCode(ctx, store.SetActivationCodeParams{ID: terminal, Hash: c.hash(code)})
+	expire, err = q.SetActivationCode(ctx, store.SetActivationCodeParams{ID: terminal, Hash: hashCode(c.key.Newest(), code)})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("issuing an activation code: %w", err)
 	}
 	return code, expire, record(ctx, q, actionCodeIssued, terminal)
 }
 
-// hash is that of a code however it was typed.
-func (c codes) hash(code string) []byte {
-	h := hmac.New(sha256.New, c.key)
+// hashes are those that a code may be kept under.
+func (c codes) hashes(code string) (all [][]byte) {
+	for _, key := range c.key() {
+		all = append(all, hashCode(key, code))
+	}
+	return all
+}
+
+// hashCode is the hash of a code however it was typed.
+func hashCode(key []byte, code string) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write([]byte(normalized(code)))
 	return h.Sum(nil)
 }
@@ -95,11 +105,11 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 	if err != nil {
 		return activated{}, fmt.Errorf("describing a device: %w", err)
 	}
-	hash := s.codes.hash(req.GetActivationCode())
+	hashes := s.codes.hashes(req.GetActivationCode())
 	var done activated
 	refused := false
 	err = s.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
-		row, err := q.LockTerminalByCode(ctx, hash)
+		row, err := q.LockTerminalByCode(ctx, hashes)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errCode.WithCause(err)
 		}
@@ -108,7 +118,7 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 		}
 		done = activated{row.ID, row.MerchantID}
 		switch {
-		case !hmac.Equal(row.ActivationHash, hash), row.RevokeTime != nil:
+		case !slices.ContainsFunc(hashes, func(h []byte) bool { return hmac.Equal(row.ActivationHash, h) }), row.RevokeTime != nil:
 			return errCode
 		case string(row.PublicKey) == string(req.GetPublicKey()):
 			return nil

@@ -22,6 +22,7 @@ type event struct {
 	kind     string
 	payload  []byte
 	time     time.Time
+	trace    string // what caused it; empty if that isn't traced
 }
 
 // item is a message on its way to a terminal.
@@ -31,6 +32,8 @@ type item struct {
 	message  *terminalv1.SessionResponse
 	// offered is the checkout that the message offers; zero for others.
 	offered uuid.UUID
+	// trace is what caused it; empty if that isn't traced.
+	trace string
 }
 
 // content makes messages of events. They show things as they are now, which may be
@@ -198,6 +201,7 @@ func (t *things) item(terminal uuid.UUID, e *event) (item, bool) {
 	told := &terminalv1.SessionResponse_Event{Sequence: e.sequence, CreateTime: timestamppb.New(e.time)}
 	it := item{
 		sequence: e.sequence,
+		trace:    e.trace,
 		message:  &terminalv1.SessionResponse{Message: &terminalv1.SessionResponse_Event_{Event: told}},
 	}
 	switch e.kind {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/lag"
 )
 
 const (
@@ -35,17 +36,21 @@ func (h *hub) follow(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Reset(h.config.Poll)
+		now := lag.Now()
 		pollCtx, cancel := context.WithTimeout(ctx, readTimeout)
 		err := h.poll(pollCtx, maxRead)
 		cancel()
+		if err == nil {
+			h.lag.Read(now)
+		}
 		switch {
 		case err == nil && !started:
 			close(h.ready)
 			started = true
 		case err != nil && !failing && ctx.Err() == nil:
-			h.log.Warn("what happens to terminals can't be followed", "error", err)
+			h.log.WarnContext(ctx, "what happens to terminals can't be followed", "error", err)
 		case err == nil && failing:
-			h.log.Info("what happens to terminals is followed again")
+			h.log.InfoContext(ctx, "what happens to terminals is followed again")
 		}
 		failing = err != nil
 		rest(ctx, min(h.config.Poll, lookEvery))
@@ -122,7 +127,7 @@ func (h *hub) handOut(ctx context.Context, rows []store.FollowTerminalsRow, hori
 		if ok && !ofSession && isTold(rows[i].Type) {
 			all = append(all, told{terminal, event{
 				sequence: sequenceOf(rows[i].Xid, rows[i].Number), kind: rows[i].Type,
-				payload: rows[i].Payload, time: rows[i].CreateTime,
+				payload: rows[i].Payload, time: rows[i].CreateTime, trace: rows[i].Trace,
 			}})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tillbook/tillbook/store/lag"
 )
 
 // hub knows the sessions of this replica, and hands them what happens.
@@ -18,6 +20,7 @@ type hub struct {
 	log      *slog.Logger
 	config   Config
 	draining context.Context
+	lag      lag.Meter
 
 	woken chan struct{}
 	// ready is closed once the follower knows where it begins.
@@ -85,6 +88,21 @@ func (h *hub) here(terminal uuid.UUID) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.sessions[terminal]
+}
+
+// Stats say how a replica's part of the fleet is.
+type Stats struct {
+	// Sessions is how many terminals are connected here.
+	Sessions int64
+	// EventLag is how far they are behind what happens.
+	EventLag time.Duration
+}
+
+// Stats returns how things are now.
+func (s *Service) Stats() Stats {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return Stats{Sessions: int64(len(s.hub.sessions)), EventLag: s.hub.lag.Lag()}
 }
 
 // everybody returns all sessions.

@@ -32,10 +32,10 @@ func (s *Service) maintain(ctx context.Context) {
 		}
 		roundCtx, cancel := context.WithTimeout(ctx, roundTimeout)
 		if err := s.recheck(roundCtx); err != nil && ctx.Err() == nil {
-			s.log.Warn("sessions can't be compared with the database", "error", err)
+			s.log.WarnContext(ctx, "sessions can't be compared with the database", "error", err)
 		}
 		if err := s.sweep(roundCtx); err != nil && ctx.Err() == nil {
-			s.log.Warn("old assertions can't be deleted", "error", err)
+			s.log.WarnContext(ctx, "old assertions can't be deleted", "error", err)
 		}
 		cancel()
 	}
@@ -80,7 +80,7 @@ func (s *session) heardBefore(t time.Time) bool {
 // sweep deletes assertions that nobody can use any more, in small batches.
 func (s *Service) sweep(ctx context.Context) error {
 	for {
-		n, err := s.store.Queries().DeleteOldAssertions(ctx, store.DeleteOldAssertionsParams{Before: s.now(), MaxRows: sweepBatch})
+		n, err := s.pools.Jobs.Queries().DeleteOldAssertions(ctx, store.DeleteOldAssertionsParams{Before: s.now(), MaxRows: sweepBatch})
 		if err != nil {
 			return fmt.Errorf("deleting old assertions: %w", err)
 		}

@@ -15,6 +15,13 @@ import (
 // one is a transaction, however much it says.
 const noteEvery = 50 * time.Millisecond
 
+const (
+	// retryNotes is how often what couldn't be noted is tried again at the latest.
+	retryNotes = time.Second
+	// maxKept bounds what is kept while the database doesn't answer.
+	maxKept = 100_000
+)
+
 // marks collects which checkouts were sent to their terminals and which of them the
 // terminals took, and notes both: what gathers while one note is under way is the
 // next.
@@ -51,9 +58,12 @@ func (m *marks) add(to *[]uuid.UUID, checkouts ...uuid.UUID) {
 
 // run notes until ctx ends, and once more then.
 func (m *marks) run(ctx context.Context) {
+	ticker := time.NewTicker(retryNotes)
+	defer ticker.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-m.woken:
+		case <-ticker.C:
 		case <-ctx.Done():
 		}
 		m.write(ctx)
@@ -61,9 +71,8 @@ func (m *marks) run(ctx context.Context) {
 	}
 }
 
-// write notes what there is. A note that fails is left out: a checkout that goes on
-// to be paid doesn't need it, and one that expires was then never known to be
-// delivered.
+// write notes what there is. What can't be noted is kept for the next time, as far as
+// there is room.
 func (m *marks) write(ctx context.Context) {
 	m.mu.Lock()
 	sent, taken := m.sent, m.taken
@@ -73,12 +82,24 @@ func (m *marks) write(ctx context.Context) {
 	defer cancel()
 	if len(sent) > 0 {
 		if err := m.desk.MarkDispatched(ctx, sent); err != nil {
-			m.log.Warn("that checkouts were sent can't be noted", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were sent can't be noted; trying again", "error", err)
+			m.keep(&m.sent, sent)
 		}
 	}
 	if len(taken) > 0 {
 		if err := m.desk.MarkAcknowledged(ctx, taken); err != nil {
-			m.log.Warn("that checkouts were taken can't be noted", "error", err)
+			m.log.WarnContext(ctx, "that checkouts were taken can't be noted; trying again", "error", err)
+			m.keep(&m.taken, taken)
 		}
+	}
+}
+
+// keep takes down again what couldn't be noted. The next sale or the next tick has it
+// written.
+func (m *marks) keep(in *[]uuid.UUID, checkouts []uuid.UUID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(*in)+len(checkouts) <= maxKept {
+		*in = append(checkouts, *in...)
 	}
 }

@@ -47,7 +47,7 @@ type presence struct {
 }
 
 func newPresence(d Deps) *presence {
-	return &presence{store: d.Store, every: d.Config.Flush, log: d.Logger, news: make(map[uuid.UUID]seen)}
+	return &presence{store: d.Pools.Jobs, every: d.Config.Flush, log: d.Logger, news: make(map[uuid.UUID]seen)}
 }
 
 // note takes down what a session knows.
@@ -88,7 +88,7 @@ func (p *presence) run(ctx context.Context) {
 		}
 		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		if err := p.write(writeCtx); err != nil {
-			p.log.Warn("what terminals say can't be written", "error", err)
+			p.log.WarnContext(ctx, "what terminals say can't be written", "error", err)
 		}
 		cancel()
 	}

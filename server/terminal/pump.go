@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 const (
@@ -114,7 +115,10 @@ func (s *session) send(it *item) error {
 		}
 		s.mu.Unlock()
 	}
-	if err := s.stream.Send(it.message); err != nil {
+	_, span := cause.Start(s.ctx, "terminal.push", cause.Parsed(it.trace))
+	err := s.stream.Send(it.message)
+	span.End()
+	if err != nil {
 		return err
 	}
 	if it.offered != uuid.Nil {
@@ -143,7 +147,7 @@ func (h *hub) backlog(s *session, from uint64) (items []item, last uint64, err e
 			last = sequence
 		}
 		if isTold(rows[i].Type) {
-			events = append(events, event{sequence, rows[i].Type, rows[i].Payload, rows[i].CreateTime})
+			events = append(events, event{sequence, rows[i].Type, rows[i].Payload, rows[i].CreateTime, rows[i].Trace})
 		}
 	}
 	if len(events) == 0 {

@@ -57,6 +57,8 @@ func setDefault[T int | time.Duration](v *T, def T) {
 type Deps struct {
 	Store   *store.Store
 	Limiter *rate.Limiter
+	// Pools are for what happens beside calls. Default: Store.
+	Pools Pools
 	// Desk keeps the checkouts.
 	Desk *checkout.Desk
 	// Secret derives the key under which activation codes are hashed.
@@ -69,9 +71,19 @@ type Deps struct {
 	Clock func() time.Time
 }
 
+// Pools are connections of their own, so that what happens beside calls doesn't wait
+// behind them.
+type Pools struct {
+	// Events follows what happens.
+	Events *store.Store
+	// Jobs writes what terminals say, and cleans up.
+	Jobs *store.Store
+}
+
 // Service serves TerminalService and lets terminals in. Run must run beside it.
 type Service struct {
 	store   *store.Store
+	pools   Pools
 	desk    *checkout.Desk
 	limiter *rate.Limiter
 	codes   codes
@@ -90,8 +102,14 @@ func New(d Deps) *Service {
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
+	if d.Pools.Events == nil {
+		d.Pools.Events = d.Store
+	}
+	if d.Pools.Jobs == nil {
+		d.Pools.Jobs = d.Store
+	}
 	s := &Service{
-		store: d.Store, desk: d.Desk, limiter: d.Limiter, codes: codes{key: d.Secret.Derive("terminal/activation")},
+		store: d.Store, pools: d.Pools, desk: d.Desk, limiter: d.Limiter, codes: codes{key: d.Secret.Derive("terminal/activation")},
 		log: d.Logger, config: d.Config, now: d.Clock,
 	}
 	s.hub = newHub(d, &content{store: d.Store, desk: d.Desk})
@@ -101,10 +119,10 @@ func New(d Deps) *Service {
 // Run follows what happens and writes what terminals say, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	loops.Go(func() { s.hub.follow(ctx) })
+	loops.Go(func() { s.hub.follow(s.pools.Events.Reading(ctx)) })
 	loops.Go(func() { s.hub.presence.run(ctx) })
 	loops.Go(func() { s.hub.marks.run(ctx) })
-	loops.Go(func() { s.maintain(ctx) })
+	loops.Go(func() { s.maintain(s.pools.Jobs.Reading(ctx)) })
 	loops.Wait()
 }
 

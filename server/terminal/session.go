@@ -28,6 +28,7 @@ type session struct {
 	terminal uuid.UUID
 	epoch    int64
 	stream   sessionStream
+	ctx      context.Context // of the stream; for spans
 	cancel   context.CancelCauseFunc
 	// start is the first transaction that the follower hands over.
 	start int64
@@ -58,7 +59,7 @@ func (s *Service) serveSession(ctx context.Context, terminal uuid.UUID, stream s
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ses := &session{
-		hub: s.hub, now: s.now, terminal: terminal, stream: stream, cancel: cancel,
+		hub: s.hub, now: s.now, terminal: terminal, stream: stream, ctx: ctx, cancel: cancel,
 		pumping: true, idle: make(chan struct{}), // what comes before the Welcome has to wait
 	}
 	defer s.hub.unregister(ses)

@@ -17,6 +17,8 @@ import (
 type Deps struct {
 	// Store reads users and keeps requests for money.
 	Store *store.Store
+	// Past is where further pages and statements are read. Default: Store.
+	Past *store.Past
 	// Ledger holds the money.
 	Ledger *ledger.Ledger
 	// Checkouts are the sales that users pay.
@@ -45,6 +47,7 @@ func New(deps Deps) *Service {
 	payees := newPayees(deps.Store, deps.Clock)
 	return &Service{
 		store:     deps.Store,
+		past:      deps.Past,
 		ledger:    deps.Ledger,
 		limiter:   deps.Limiter,
 		log:       deps.Log,

@@ -23,6 +23,7 @@ import (
 // Service implements WalletService.
 type Service struct {
 	store     *store.Store
+	past      *store.Past
 	ledger    *ledger.Ledger
 	limiter   *rate.Limiter
 	log       *seal.Log
@@ -123,6 +124,9 @@ func (s *Service) ListTransactions(ctx context.Context, req *walletv1.ListTransa
 	if len(q.Accounts) == 0 {
 		return &walletv1.ListTransactionsResponse{}, nil
 	}
+	if q.Before != nil {
+		ctx = s.past.Reading(ctx, q.Before.Time)
+	}
 	page, err := s.ledger.History(ctx, q)
 	if err != nil {
 		return nil, err
@@ -151,7 +155,7 @@ func (s *Service) WatchWallet(ctx context.Context, req *walletv1.WatchWalletRequ
 	if err := w.begin(ctx, req.GetResumeToken()); err != nil {
 		return err
 	}
-	return w.follow(ctx, sub.C())
+	return w.follow(ctx, sub)
 }
 
 // RefundTransaction gives back a payment that the caller received.

@@ -32,6 +32,7 @@ func (s *Service) ExportStatement(ctx context.Context, req *walletv1.ExportState
 	}
 	err = statement.Export(ctx, statement.Source{
 		Ledger:  s.ledger,
+		Past:    s.past,
 		Account: money.UserAccount(user, asset),
 		Counterparties: func(ctx context.Context, entries []ledger.AccountEntry) ([]string, error) {
 			return s.otherNames(ctx, user, entries)

@@ -12,6 +12,7 @@ import (
 	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/wallet"
 )
 
@@ -29,7 +30,7 @@ func serve(t testing.TB, books *moneytest.Books) replica {
 func serveWith(t testing.TB, books *moneytest.Books, watch wallet.WatchConfig) replica {
 	t.Helper()
 	r := replica{Replica: books.Replica(t)}
-	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: []byte("a key of the tests")})
+	r.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger, Key: secret.Fixed([]byte("a key of the tests"))})
 	walletv1connect.RegisterWalletServiceHandler(r.Server, wallet.New(wallet.Deps{
 		Store: r.Store, Ledger: r.Ledger, Checkouts: r.desk, Limiter: r.Limiter, Watch: watch,
 	}))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/store/cause"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -117,12 +119,12 @@ func (w *watch) begin(ctx context.Context, token string) error {
 
 // follow sends what changes until ctx ends: because the client leaves or the
 // server moves the stream elsewhere.
-func (w *watch) follow(ctx context.Context, wake <-chan struct{}) error {
+func (w *watch) follow(ctx context.Context, sub *ledger.Subscription) error {
 	silence := time.NewTimer(w.service.watch.Heartbeat)
 	defer silence.Stop()
 	beat := false
 	for {
-		sent, err := w.catchUp(ctx)
+		sent, err := w.push(ctx, sub.Causes())
 		if err == nil && beat && !sent {
 			sent, err = true, w.heartbeat()
 		}
@@ -135,12 +137,19 @@ func (w *watch) follow(ctx context.Context, wake <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-wake:
+		case <-sub.C():
 			beat = false
 		case <-silence.C:
 			beat = true
 		}
 	}
+}
+
+// push catches up as part of the traces that changed something.
+func (w *watch) push(ctx context.Context, causes []trace.SpanContext) (sent bool, err error) {
+	ctx, span := cause.Start(ctx, "wallet.push", causes)
+	defer span.End()
+	return w.catchUp(ctx)
 }
 
 func (w *watch) heartbeat() error {

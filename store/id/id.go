@@ -92,6 +92,11 @@ func Compose(ms int64, seq uint16, tail uint64) uuid.UUID {
 	return u
 }
 
+// Time is when an id was made, to the millisecond.
+func Time(u uuid.UUID) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:8]) >> 16))
+}
+
 // Format writes an id for people and clients, such as "usr_06b0q7…".
 func Format(p Prefix, u uuid.UUID) string {
 	var b [64]byte

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tillbook/tillbook/store"
 )
 
 // Errors of accounts.
@@ -102,7 +104,7 @@ func (l *Ledger) openAccount(ctx context.Context, spec AccountSpec) (accountRef,
 	trip.Queue(openAccount, spec.Code, spec.Asset, spec.Unbounded, owner).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&ref.id, &ref.asset)
 	})
-	err = l.pool.SendBatch(ctx, &trip).Close()
+	err = l.sendOnce(ctx, &trip)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l.lookup(ctx, spec.Code)
 	}
@@ -112,6 +114,16 @@ func (l *Ledger) openAccount(ctx context.Context, spec AccountSpec) (accountRef,
 	l.refs.Add(spec.Code, ref)
 	l.feed.opened(spec.Code)
 	return ref, nil
+}
+
+// sendOnce runs a batch as one transaction, and fails if it may not be replicated.
+func (l *Ledger) sendOnce(ctx context.Context, trip *pgx.Batch) error {
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return store.Replicated(conn.Conn(), func() error { return conn.SendBatch(ctx, trip).Close() })
 }
 
 // LookupAccount returns the number and asset of the account with this code, or

@@ -62,6 +62,13 @@ func (c *assets) load(ctx context.Context) ([]Asset, error) {
 	return list, nil
 }
 
+// forget has the table read again.
+func (c *assets) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byCode, c.byID = nil, nil
+}
+
 // Assets returns all assets, ordered by code.
 func (l *Ledger) Assets(ctx context.Context) ([]Asset, error) { return l.assets.load(ctx) }
 
@@ -101,9 +108,10 @@ func (l *Ledger) CreateAsset(ctx context.Context, a Asset) (Asset, error) {
 	if a.Network != "" {
 		network = &a.Network
 	}
-	_, err := l.pool.Exec(ctx, `INSERT INTO assets (code, exponent, network) VALUES ($1, $2, $3)
+	var trip pgx.Batch
+	trip.Queue(`INSERT INTO assets (code, exponent, network) VALUES ($1, $2, $3)
 		ON CONFLICT ON CONSTRAINT assets_code_key DO NOTHING`, a.Code, a.Exponent, network)
-	if err != nil {
+	if err := l.sendOnce(ctx, &trip); err != nil {
 		return Asset{}, fmt.Errorf("adding asset %s: %w", a.Code, err)
 	}
 	stored, err := l.Asset(ctx, a.Code)

@@ -20,14 +20,28 @@ const maxTrain = 4096
 func (l *Ledger) CommitEach(ctx context.Context, commands []Command) []Answer {
 	answers := make([]Answer, 0, len(commands))
 	for part := range slices.Chunk(commands, maxTrain) {
-		train := newTrain(ctx, part)
-		err := l.enqueue(&train[0])
-		if err == nil {
-			waitTrain(train)
-		}
+		answers = append(answers, l.commitTrain(ctx, part)...)
+	}
+	return answers
+}
+
+func (l *Ledger) commitTrain(ctx context.Context, commands []Command) []Answer {
+	ctx, span := l.startCommit(ctx, len(commands))
+	train := newTrain(ctx, commands)
+	err := l.enqueue(&train[0])
+	if err == nil {
+		waitTrain(train)
+	}
+	answers := make([]Answer, len(train))
+	for i := range train {
+		answers[i] = l.answer(ctx, &train[i], err)
+	}
+	if span != nil {
+		calls := make([]*call, len(train))
 		for i := range train {
-			answers = append(answers, l.answer(ctx, &train[i], err))
+			calls[i] = &train[i]
 		}
+		endCommit(span, calls...)
 	}
 	return answers
 }
@@ -50,7 +64,9 @@ func (l *Ledger) CommitAll(ctx context.Context, commands []Command) ([]Result, e
 	if len(commands) == 0 {
 		return nil, nil
 	}
+	ctx, span := l.startCommit(ctx, len(commands))
 	c := newGroup(ctx, commands)
+	defer func() { endCommit(span, c) }()
 	if err := l.enqueue(c); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // call is one or several commands on their way through the committer. Several are
@@ -17,10 +18,11 @@ type call struct {
 	behind   []call  // further calls that come to the committer with this one
 	ctx      context.Context
 	state    atomic.Int32
-	done     chan struct{} // buffered: finishing never waits for the caller
-	deadline time.Time     // when the committer gives up
-	lacks    AccountID     // the account that it is parked for
-	err      error         // why nothing was executed
+	done     chan struct{}       // buffered: finishing never waits for the caller
+	deadline time.Time           // when the committer gives up
+	lacks    AccountID           // the account that it is parked for
+	err      error               // why nothing was executed
+	rode     []trace.SpanContext // the batches' spans, if the call is traced
 }
 
 // item is one command of a call.
@@ -116,7 +118,9 @@ func (c *call) maybeExecuted() bool {
 // ctx says; that takes milliseconds, or a few times Config.Patience when the
 // database is in trouble.
 func (l *Ledger) Commit(ctx context.Context, command Command) (Result, error) {
+	ctx, span := l.startCommit(ctx, 1)
 	c := newCall(ctx, command)
+	defer func() { endCommit(span, c) }()
 	if err := l.enqueue(c); err != nil {
 		return Result{}, err
 	}
@@ -200,6 +204,23 @@ func waitTrain(train []call) {
 	}
 }
 
+// finishes tells whether the call's commands only finish what was begun: then there
+// is a little more room for them.
+func (c *call) finishes() bool {
+	for i := range c.items {
+		k := &c.items[i].command
+		if k.Hold == uuid.Nil && k.Original == uuid.Nil && k.Kind != KindSettlement {
+			return false
+		}
+	}
+	for i := range c.behind {
+		if !c.behind[i].finishes() {
+			return false
+		}
+	}
+	return true
+}
+
 // enqueue fails with ErrOverloaded if more commands would wait than may, unless
 // none do.
 func (l *Ledger) enqueue(c *call) error {
@@ -212,8 +233,11 @@ func (l *Ledger) enqueue(c *call) error {
 	for i := range c.behind {
 		l.nameMeters(&c.behind[i])
 	}
-	n := int64(c.commands())
-	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(l.cfg.QueueSize) || waiting == n {
+	n, room := int64(c.commands()), l.cfg.QueueSize
+	if c.finishes() {
+		room += l.cfg.reserve()
+	}
+	if waiting := l.waiting.Add(n) + l.traffic.deferred.Load(); waiting <= int64(room) || waiting == n {
 		select {
 		case l.queue <- c:
 			l.relief()

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 // committer runs batches, one at a time.
@@ -204,7 +204,7 @@ func (c *committer) attempt(calls []*call, how locking) (stuck []*call, err erro
 	if err := c.write(ctx, conn.Conn(), b, slices.ContainsFunc(calls, (*call).replays)); err != nil {
 		return nil, err
 	}
-	c.announce(calls, b)
+	c.announce(ctx, calls, b)
 	return append(stuck, again...), nil
 }
 
@@ -244,9 +244,9 @@ func (c *committer) write(ctx context.Context, conn *pgx.Conn, b *batch, replays
 }
 
 // announce tells callers and watchers what was committed.
-func (c *committer) announce(calls []*call, b *batch) {
+func (c *committer) announce(ctx context.Context, calls []*call, b *batch) {
 	c.l.stats.committed(len(b.made))
-	c.l.feed.committed(b)
+	c.l.feed.committed(b, cause.Of(ctx))
 	for _, call := range calls {
 		c.tell(call, b)
 	}
@@ -280,30 +280,9 @@ func (c *committer) tell(call *call, b *batch) {
 	call.finish()
 }
 
-// trace starts the batch's span, linked to the spans of the calls in it.
-func (c *committer) trace(ctx context.Context, calls []*call) (context.Context, func(error)) {
-	if c.l.tracer == nil {
-		return ctx, func(error) {}
-	}
-	links := make([]trace.Link, 0, len(calls))
-	for _, call := range calls {
-		if sc := trace.SpanContextFromContext(call.ctx); sc.IsSampled() {
-			links = append(links, trace.Link{SpanContext: sc})
-		}
-	}
-	ctx, span := c.l.tracer.Start(ctx, "ledger.batch", trace.WithLinks(links...),
-		trace.WithAttributes(attribute.Int("ledger.batch.size", len(calls))))
-	return ctx, func(err error) {
-		if err != nil {
-			span.SetAttributes(attribute.String("error.type", sqlState(err)))
-		}
-		span.End()
-	}
-}
-
 // giveUp tells callers that their commands could not be settled.
 func (l *Ledger) giveUp(calls []*call, err error) {
-	l.cfg.Logger.Error("the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
+	l.cfg.Logger.ErrorContext(calls[0].ctx, "the ledger gave up on commands", "commands", len(calls), "sqlstate", sqlState(err), "error", err)
 	for _, call := range calls {
 		if call.maybeExecuted() {
 			l.stats.unknown.Add(1)

@@ -6,13 +6,29 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tillbook/tillbook/store/cause"
+	"github.com/tillbook/tillbook/store/lag"
 )
 
 // Subscription tells its holder that something of an owner has changed.
 type Subscription struct {
-	feed  *feed
-	owner string
-	wake  chan struct{}
+	feed   *feed
+	owner  string
+	wake   chan struct{}
+	causes []trace.SpanContext // guarded by feed.mu
+}
+
+// Causes returns, once, the spans of the traced commits that changed something since
+// it was asked before: those which the receiver's work belongs to.
+func (s *Subscription) Causes() []trace.SpanContext {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	causes := s.causes
+	s.causes = nil
+	return causes
 }
 
 // C receives after something changed: an entry was committed in one of the
@@ -51,6 +67,7 @@ func ownerOf(code string) string {
 type feed struct {
 	l        *Ledger
 	watchers atomic.Int64  // how many subscriptions there are
+	lag      lag.Meter     // of what other ledgers commit
 	arrived  chan struct{} // a first subscription came
 
 	mu      sync.Mutex
@@ -93,12 +110,14 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wake tells the subscriptions of these accounts' owners.
-func (f *feed) wake(codes []string) {
+// wake tells the subscriptions of these accounts' owners, and which span caused it if
+// any did.
+func (f *feed) wake(codes []string, by trace.SpanContext) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, code := range codes {
 		for s := range f.byOwner[ownerOf(code)] {
+			s.causes = cause.Add(s.causes, by)
 			signal(s.wake)
 		}
 	}
@@ -116,7 +135,7 @@ func (f *feed) wakeAll() {
 }
 
 // committed wakes those who watch what a batch of this ledger changed.
-func (f *feed) committed(b *batch) {
+func (f *feed) committed(b *batch, by trace.SpanContext) {
 	if f.watchers.Load() == 0 {
 		return
 	}
@@ -126,7 +145,7 @@ func (f *feed) committed(b *batch) {
 			codes = append(codes, a.Code)
 		}
 	}
-	f.wake(codes)
+	f.wake(codes, by)
 }
 
 // lost is called when the answer to a COMMIT didn't come, so that nobody here was
@@ -141,7 +160,7 @@ func (f *feed) lost() {
 // opened wakes those who watch the owner of a new account.
 func (f *feed) opened(code string) {
 	if f.watchers.Load() > 0 {
-		f.wake([]string{code})
+		f.wake([]string{code}, trace.SpanContext{})
 	}
 }
 
@@ -153,6 +172,7 @@ func (f *feed) run(ctx context.Context) {
 	for {
 		if f.watchers.Load() == 0 {
 			follow = nil
+			f.lag.Rest()
 			select {
 			case <-ctx.Done():
 				return
@@ -174,11 +194,14 @@ func (f *feed) run(ctx context.Context) {
 
 // follow lets a follower read once. Its connection may fall silent.
 func (f *feed) follow(ctx context.Context, reader *follower) {
-	began, name := reader.started(), f.l.replica.Load()
+	began, name, now := reader.started(), f.l.replica.Load(), lag.Now()
 	bounded, cancel := context.WithTimeout(ctx, f.l.cfg.attemptTimeout())
 	defer cancel()
-	if err := reader.poll(bounded, *name, f.wake, f.wakeAll); err != nil && ctx.Err() == nil {
-		f.l.cfg.Logger.Warn("following the events failed; trying again", "error", err)
+	switch err := reader.poll(bounded, *name, f.wake, f.wakeAll); {
+	case err == nil:
+		f.lag.Read(now)
+	case ctx.Err() == nil:
+		f.l.cfg.Logger.WarnContext(ctx, "following the events failed; trying again", "error", err)
 	}
 	if !began && reader.started() {
 		// Something may have been committed after a watcher looked and before

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tillbook/tillbook/store"
 )
 
 // Config tunes a Ledger. The zero value works.
@@ -24,7 +26,8 @@ type Config struct {
 	// MaxBatch is the most commands in a batch. Default 512, at most 4096.
 	MaxBatch int
 	// QueueSize is how many commands may wait; further ones fail with
-	// ErrOverloaded. Default 8192.
+	// ErrOverloaded, but for an eighth more of those that finish something: what
+	// captures or gives back a hold, settles or gives back a payment. Default 8192.
 	QueueSize int
 	// Patience is how long a batch is retried while the database fails, before
 	// its callers are told. Default 8 s.
@@ -38,6 +41,9 @@ type Config struct {
 	// ExpireInterval is how often holds are looked for whose time is over.
 	// Default 500 ms.
 	ExpireInterval time.Duration
+	// Events reads what other replicas committed, and Jobs what is to be expired, so
+	// that neither waits for connections behind calls. Default: the ledger's pool.
+	Events, Jobs *pgxpool.Pool
 	// TracerProvider makes a span for each batch, linked to the calls in it.
 	// Default: nothing is traced.
 	TracerProvider trace.TracerProvider
@@ -58,6 +64,10 @@ func (c *Config) setDefaults() {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 }
+
+// reserve is how many commands beyond QueueSize may wait of those that finish what
+// was begun.
+func (c *Config) reserve() int { return c.QueueSize/8 + 1 }
 
 // attemptTimeout bounds one attempt at something. It leaves time for another one
 // on a new connection when the first fell silent.
@@ -81,7 +91,7 @@ func setDefault[T int | time.Duration](v *T, def T) {
 // concurrent use. Any number of Ledgers, in any number of processes, may work
 // on one database.
 type Ledger struct {
-	pool    *pgxpool.Pool // reads
+	pool    reader        // reads, where the context says
 	writers *pgxpool.Pool // the committers' own connections
 	cfg     Config
 	replica atomic.Pointer[uuid.UUID] // tells this ledger's commits from others' in the events
@@ -119,13 +129,13 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	cfg.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Ledger{
-		pool:    pool,
+		pool:    reader{pool},
 		cfg:     cfg,
 		assets:  assets{pool: pool},
 		refs:    newCache[string, accountRef](cfg.CacheSize),
 		holders: newCache[uuid.UUID, AccountID](rememberedHolds),
-		queue:   make(chan *call, cfg.QueueSize),
-		parked:  make(chan *call, cfg.QueueSize),
+		queue:   make(chan *call, cfg.QueueSize+cfg.reserve()),
+		parked:  make(chan *call, cfg.QueueSize+cfg.reserve()),
 		traffic: newTraffic(),
 		crowded: make(chan struct{}, 1),
 		closing: make(chan struct{}),
@@ -134,13 +144,22 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	if cfg.TracerProvider != nil {
 		l.tracer = cfg.TracerProvider.Tracer("github.com/tillbook/tillbook/store/ledger")
 	}
+	if l.cfg.Events == nil {
+		l.cfg.Events = pool
+	}
+	if l.cfg.Jobs == nil {
+		l.cfg.Jobs = pool
+	}
 	l.rename()
 	l.writers = newWriters(pool, cfg)
+	// What was made on a primary that is gone may not be there, and its number
+	// another's.
+	store.OnFailover(pool, func() { l.refs.Purge(); l.holders.Purge(); l.assets.forget() })
 	l.feed = newFeed(l)
 	l.others.Go(func() { l.feed.run(ctx) })
 	l.others.Go(func() {
 		if err := l.warm(ctx); err != nil && ctx.Err() == nil {
-			cfg.Logger.Warn("the ledger begins with a cold cache", "error", err)
+			cfg.Logger.WarnContext(ctx, "the ledger begins with a cold cache", "error", err)
 		}
 	})
 	l.others.Go(func() { l.expire(ctx) })
@@ -167,7 +186,7 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	config := pool.Config()
 	config.MaxConns = int32(cfg.Committers+1) * connsPerCommitter // one more serves parked calls
 	config.MinConns = 0
-	config.PingTimeout = cfg.lockTimeout() // leaves time for further connections if one is dead
+	store.PingWithin(config, cfg.lockTimeout()) // leaves time for further connections if one is dead
 	params := config.ConnConfig.RuntimeParams
 	params["lock_timeout"] = milliseconds(cfg.lockTimeout())
 	params["statement_timeout"] = "0" // must never hit a COMMIT
@@ -195,7 +214,22 @@ func newWriters(pool *pgxpool.Pool, cfg Config) *pgxpool.Pool {
 	if err != nil {
 		panic(err) // only for a config that pool itself would have refused
 	}
+	store.Follow(writers)
 	return writers
+}
+
+// Writers is the committers' own pool, to be measured and for nothing else.
+func (l *Ledger) Writers() *pgxpool.Pool { return l.writers }
+
+// reader reads where the context says; see store.Store.Reading.
+type reader struct{ *pgxpool.Pool }
+
+func (r reader) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return store.PoolFor(ctx, r.Pool).Query(ctx, sql, args...)
+}
+
+func (r reader) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return store.PoolFor(ctx, r.Pool).QueryRow(ctx, sql, args...)
 }
 
 // rename gives the ledger a new name among the replicas.

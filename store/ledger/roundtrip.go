@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/tillbook/tillbook/store/cause"
 )
 
 // The statements of the first round trip are begin, lockAccounts, and then those
@@ -60,7 +62,8 @@ type wanted struct {
 	keys             *column
 	holds, originals [][16]byte
 	subjects         [][16]byte
-	limited          bool // whether limits can matter
+	limited          bool   // whether limits can matter
+	trace            string // what new rows name as their trace; empty for none
 }
 
 func want(calls []*call) *wanted {
@@ -109,8 +112,12 @@ func (w *wanted) accountColumn() *column {
 // executed, their holds, what was refunded and resolved.
 func (l *Ledger) lock(ctx context.Context, conn *pgx.Conn, calls []*call, how locking) (*batch, error) {
 	w := want(calls)
+	w.trace = cause.Text(cause.Of(ctx))
 	var trip pgx.Batch
 	trip.Queue(begin)
+	if w.trace != "" {
+		trip.Queue(setTrace, w.trace)
+	}
 	if how.first != 0 {
 		trip.Queue(lockAccounts, []int64{int64(how.first)})
 	}
@@ -165,6 +172,11 @@ func (w *wanted) reads() []read {
 func collect(results pgx.BatchResults, w *wanted, how locking) (b *batch, version int64, err error) {
 	if _, err := results.Exec(); err != nil {
 		return nil, 0, fmt.Errorf("beginning a batch: %w", err)
+	}
+	if w.trace != "" {
+		if _, err := results.Exec(); err != nil {
+			return nil, 0, fmt.Errorf("naming a batch's trace: %w", err)
+		}
 	}
 	if how.first != 0 {
 		if _, err := results.Exec(); err != nil {

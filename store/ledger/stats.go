@@ -4,11 +4,15 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// Stats are counts since the ledger was made, but for QueueDepth.
+// Stats are counts since the ledger was made, but for QueueDepth, QueueLimit and
+// EventLag.
 type Stats struct {
 	QueueDepth   int              // commands that wait
+	QueueLimit   int              // how many may
+	EventLag     time.Duration    // how far watches are behind other replicas' commits; 0 without watches
 	Batches      int64            // batches gathered
 	Calls        int64            // commands in them
 	Commits      int64            // batches that committed something
@@ -57,8 +61,8 @@ func (l *Ledger) Stats() Stats {
 	retries := maps.Clone(s.retries)
 	s.mu.Unlock()
 	return Stats{
-		QueueDepth: int(l.waiting.Load() + l.traffic.deferred.Load()),
-		Batches:    s.batches.Load(), Calls: s.calls.Load(),
+		QueueDepth: int(l.waiting.Load() + l.traffic.deferred.Load()), QueueLimit: l.cfg.QueueSize, EventLag: l.feed.lag.Lag(),
+		Batches: s.batches.Load(), Calls: s.calls.Load(),
 		Commits: s.commits.Load(), Transactions: s.transactions.Load(),
 		Replayed: s.replayed.Load(), Refused: s.refused.Load(), Overloaded: s.overloaded.Load(),
 		Lost: s.lost.Load(), Unknown: s.unknown.Load(), Retries: retries,

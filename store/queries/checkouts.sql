@@ -148,7 +148,7 @@ RETURNING c.id, c.merchant_id, c.terminal_id;
 
 -- LockDueCheckouts takes those that are due and that no other replica looks at.
 -- name: LockDueCheckouts :many
-SELECT c.id, c.merchant_id, c.terminal_id FROM checkouts AS c
+SELECT c.id, c.merchant_id, c.terminal_id, coalesce(c.trace, '')::text AS trace FROM checkouts AS c
  WHERE c.due_time <= clock_timestamp()
  ORDER BY c.due_time LIMIT @max_rows
    FOR NO KEY UPDATE SKIP LOCKED;

@@ -32,7 +32,7 @@ RETURNING coalesce(activation_expire_time, clock_timestamp())::timestamptz;
 SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
- WHERE activation_hash = @hash
+ WHERE activation_hash = ANY (sqlc.arg(hashes)::bytea[])
    FOR NO KEY UPDATE;
 
 -- CountActivationTry counts a use of a code by somebody else than its device.
@@ -93,8 +93,8 @@ SELECT id, epoch, key_shared, (revoke_time IS NOT NULL)::bool AS revoked, (publi
 -- ListTerminalEvents lists what happened to one terminal after a sequence and before
 -- a horizon. An event's number is its place among the terminal's of one transaction.
 -- name: ListTerminalEvents :many
-SELECT e.xid, e.number, e.type, e.payload, e.create_time
-  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time,
+SELECT e.xid, e.number, e.type, e.payload, e.create_time, e.trace
+  FROM (SELECT v.xid, v.id, v.type, v.payload, v.create_time, coalesce(v.trace, '')::text AS trace,
                row_number() OVER (PARTITION BY v.xid ORDER BY v.id) AS number
           FROM events AS v
          WHERE v.subject = @subject AND v.subject <> '' AND v.xid >= @from_xid AND v.xid < @horizon) AS e
@@ -107,11 +107,12 @@ SELECT e.xid, e.number, e.type, e.payload, e.create_time
 -- name: FollowTerminals :many
 SELECT h.horizon, coalesce(e.xid, 0)::bigint AS xid, coalesce(e.number, 0)::bigint AS number,
        coalesce(e.subject, '')::text AS subject, coalesce(e.type, '')::text AS type,
-       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time
+       coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time,
+       coalesce(e.trace, '')::text AS trace
   FROM (SELECT coalesce(max(l.xid) + 1, 1)::bigint AS horizon
           FROM events AS l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS h
   LEFT JOIN LATERAL (
-       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time,
+       SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time, v.trace,
               row_number() OVER (PARTITION BY v.subject, v.xid ORDER BY v.id) AS number
          FROM events AS v
         WHERE v.xid >= @from_xid AND v.xid < h.horizon

@@ -20,8 +20,9 @@ import (
 
 // CheckOptions tunes Check. The zero value works.
 type CheckOptions struct {
-	// VerifierKey is the log's public key. If it is empty, the database's own word
-	// is taken for it, which proves less.
+	// VerifierKey is the log's public key, or several, separated by spaces, of which
+	// one must have signed. If it is empty, the database's own word is taken for it,
+	// which proves less.
 	VerifierKey string
 	// Checkpoint is one that was kept outside: the log must begin with it.
 	Checkpoint string
@@ -234,11 +235,11 @@ func (c *checker) head() error {
 	if checkpoint == "" && size == 0 {
 		return nil
 	}
-	verifier, err := c.verifier()
+	verifiers, err := c.verifiers()
 	if err != nil {
 		return err
 	}
-	signedSize, signedRoot, err := openCheckpoint(checkpoint, verifier)
+	signedSize, signedRoot, err := openCheckpoint(checkpoint, verifiers)
 	if err != nil {
 		c.report("log_root", "the signed checkpoint", "%v", err)
 	} else if signedSize != c.tree.size || signedRoot != computed {
@@ -248,31 +249,39 @@ func (c *checker) head() error {
 	return nil
 }
 
-func (c *checker) verifier() (note.Verifier, error) {
-	key := c.options.VerifierKey
-	if key == "" {
-		err := c.tx.QueryRow(c.ctx, `SELECT verifier FROM log_keys ORDER BY create_time, id LIMIT 1`).Scan(&key)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return nil, fmt.Errorf("reading the log's key: %w", err)
+// verifiers are the log's public keys: those that were given, or those in the
+// database, also those that sign no more.
+func (c *checker) verifiers() (all []note.Verifier, err error) {
+	keys := strings.Fields(c.options.VerifierKey)
+	if len(keys) == 0 {
+		rows, err := c.tx.Query(c.ctx, `SELECT verifier FROM log_keys ORDER BY create_time, id`)
+		if err != nil {
+			return nil, fmt.Errorf("reading the log's keys: %w", err)
+		}
+		if keys, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return nil, fmt.Errorf("reading the log's keys: %w", err)
 		}
 	}
-	v, err := note.NewVerifier(key)
-	if err != nil {
-		return nil, fmt.Errorf("the log's public key can't be read: %w", err)
+	for _, key := range keys {
+		v, err := note.NewVerifier(key)
+		if err != nil {
+			return nil, fmt.Errorf("the log's public key can't be read: %w", err)
+		}
+		all = append(all, v)
 	}
-	return v, nil
+	return all, nil
 }
 
 var errCheckpoint = errors.New("is not a checkpoint that this key signed")
 
 // openCheckpoint reads a signed checkpoint.
-func openCheckpoint(text string, verifier note.Verifier) (size int64, root tlog.Hash, err error) {
-	opened, err := note.Open([]byte(text), note.VerifierList(verifier))
+func openCheckpoint(text string, verifiers []note.Verifier) (size int64, root tlog.Hash, err error) {
+	opened, err := note.Open([]byte(text), note.VerifierList(verifiers...))
 	if err != nil {
 		return 0, root, errCheckpoint
 	}
 	lines := strings.Split(opened.Text, "\n")
-	if len(lines) < 4 || lines[0] != verifier.Name() {
+	if len(lines) < 4 || lines[0] != opened.Sigs[0].Name {
 		return 0, root, errCheckpoint
 	}
 	size, err = strconv.ParseInt(lines[1], 10, 64)
@@ -288,11 +297,11 @@ func (c *checker) outside() error {
 	if c.options.Checkpoint == "" {
 		return nil
 	}
-	verifier, err := c.verifier()
+	verifiers, err := c.verifiers()
 	if err != nil {
 		return err
 	}
-	size, root, err := openCheckpoint(c.options.Checkpoint, verifier)
+	size, root, err := openCheckpoint(c.options.Checkpoint, verifiers)
 	switch {
 	case err != nil:
 		c.report("log_checkpoint", "the checkpoint that was given", "%v", err)

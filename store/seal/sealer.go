@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,12 +17,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tillbook/tillbook/store"
 )
 
-// Config tunes a Sealer. Signer is needed; everything else has a default.
+// Config tunes a Sealer. Signer or Signers is needed; everything else has a default.
 type Config struct {
 	// Signer signs checkpoints. Its name is the log's.
 	Signer note.Signer
+	// Signers, if it is set, says before each round who signs instead: all of them,
+	// of one name, the oldest first.
+	Signers func() []note.Signer
 	// Interval is how often the sealer looks for commits. Default 100 ms.
 	Interval time.Duration
 	// MaxBatches is how many commits a round seals at the most. Default 500.
@@ -55,6 +62,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Sealer {
 	if cfg.MaxBatches <= 0 {
 		cfg.MaxBatches = 500
 	}
+	if cfg.Signers == nil {
+		cfg.Signers = func() []note.Signer { return []note.Signer{cfg.Signer} }
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +91,7 @@ func (s *Sealer) Run(ctx context.Context) {
 		case err != nil:
 			failures++
 			s.fails.Add(1)
-			s.cfg.Logger.Warn("sealing failed; trying again", "error", err)
+			s.cfg.Logger.WarnContext(ctx, "sealing failed; trying again", "error", err)
 			pause += min(time.Duration(failures)*s.cfg.Interval, 5*time.Second)
 		case more:
 			failures, pause = 0, 0
@@ -101,7 +111,7 @@ func (s *Sealer) Run(ctx context.Context) {
 func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		// Unlike a row's lock this one writes nothing: rounds that find nothing to
 		// seal use up no transaction number and wait for no disk.
 		var mine bool
@@ -127,6 +137,17 @@ func (s *Sealer) Round(ctx context.Context) (more bool, err error) {
 		return s.seal(ctx, tx, h, batches)
 	})
 	return more, err
+}
+
+// inTx runs f in a transaction. One that may not be replicated is a failure: nothing
+// may come of a checkpoint that a failover would take back.
+func (s *Sealer) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return store.Replicated(conn.Conn(), func() error { return pgx.BeginFunc(ctx, conn, f) })
 }
 
 // beginRound also tells the planner to look things up by index, whatever it thinks of
@@ -174,7 +195,7 @@ func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, h head, batches []batch) e
 	}
 	tree.partial(tiles.add)
 	root := tree.root()
-	checkpoint, err := s.sign(tree.size, root)
+	checkpoint, err := sign(tree.size, root, s.cfg.Signers())
 	if err != nil {
 		return err
 	}
@@ -194,18 +215,32 @@ func (s *Sealer) seal(ctx context.Context, tx pgx.Tx, h head, batches []batch) e
 // further signature; Check says what is wrong.
 var errForked = errors.New("the log is not the one that was signed")
 
-// signedEdge loads the tree and proves that it is the one that was signed.
-// Signatures of Ed25519 are always the same for the same text.
+// signedEdge loads the tree and proves that it is the one that was signed, with one
+// of the keys at least: another replica may know of a new one, or an old one's end,
+// before this one does. Signatures of Ed25519 are always the same for the same text.
 func (s *Sealer) signedEdge(ctx context.Context, tx pgx.Tx, h head) (*edge, error) {
 	tree, err := loadEdge(ctx, tx, h.size)
 	if err != nil || h.size == 0 && h.checkpoint == "" {
 		return tree, err
 	}
-	signed, err := s.sign(h.size, tree.root())
-	if err == nil && signed != h.checkpoint {
-		err = fmt.Errorf("%w: size %d, root %s", errForked, h.size, tree.root())
+	for _, signer := range s.cfg.Signers() {
+		signed, err := sign(h.size, tree.root(), []note.Signer{signer})
+		if err != nil {
+			return nil, err
+		}
+		if bears(h.checkpoint, signed) {
+			return tree, nil
+		}
 	}
-	return tree, err
+	return nil, fmt.Errorf("%w: size %d, root %s", errForked, h.size, tree.root())
+}
+
+// bears says whether a checkpoint has the text of another and its signature.
+func bears(checkpoint, signed string) bool {
+	end := strings.Index(signed, "\n\n") + 2
+	text, signature := signed[:end], signed[end:]
+	signatures, same := strings.CutPrefix(checkpoint, text)
+	return same && slices.Contains(slices.Collect(strings.Lines(signatures)), signature)
 }
 
 const (
@@ -255,9 +290,9 @@ func (r *batchRows) add(first int64, b *batch) {
 }
 
 // sign writes a checkpoint as C2SP tlog-checkpoint has it.
-func (s *Sealer) sign(size int64, root tlog.Hash) (string, error) {
-	text := fmt.Sprintf("%s\n%d\n%s\n", s.cfg.Signer.Name(), size, base64.StdEncoding.EncodeToString(root[:]))
-	signed, err := note.Sign(&note.Note{Text: text}, s.cfg.Signer)
+func sign(size int64, root tlog.Hash, signers []note.Signer) (string, error) {
+	text := fmt.Sprintf("%s\n%d\n%s\n", signers[0].Name(), size, base64.StdEncoding.EncodeToString(root[:]))
+	signed, err := note.Sign(&note.Note{Text: text}, signers...)
 	if err != nil {
 		return "", fmt.Errorf("signing a checkpoint: %w", err)
 	}

@@ -16,6 +16,8 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Prove that the books balance, or show where they don't."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to the schema that this version needs."`
 	Operator    operatorCmd    `cmd:"" help:"Make and revoke the keys with which operators see the books."`
+	Keys        keysCmd        `cmd:"" help:"List, rotate and retire the server's keys."`
+	Doctor      doctorCmd      `cmd:"" help:"Look a deployment over and say what to do."`
 	Bench       benchCmd       `cmd:"" help:"Measure it against PostgreSQL's own benchmark."`
 	DatabaseURL databaseURLCmd `cmd:"" name:"database-url" help:"Print how to reach the private database, for psql."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

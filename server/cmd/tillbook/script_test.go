@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,17 +32,21 @@ func TestMain(m *testing.M) {
 //	[!] ready ADDRESS        waits until a server there says that it is ready, or not
 //	exits CODE PROGRAM ARGS  is exec for a program that ends with that code
 //	sql STATEMENT            runs it where `tillbook database-url` points
+//	pick NAME PATTERN        puts what a pattern's group finds in stdout into $NAME
+//	eventually PATTERN PROGRAM ARGS  runs it until its stdout matches
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Setup:               setUpScript,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport,
-			"listen":   listen,
-			"ready":    ready,
-			"exits":    exits,
-			"sql":      sql,
+			"freeport":   freeport,
+			"listen":     listen,
+			"ready":      ready,
+			"exits":      exits,
+			"sql":        sql,
+			"pick":       pickOut,
+			"eventually": eventually,
 		},
 	})
 }
@@ -117,6 +122,24 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if !errors.As(err, &exit) || exit.ExitCode() != want {
 		ts.Fatalf("%s ended with %v, not with exit code %d", args[1], err, want)
+	}
+}
+
+func pickOut(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if found == nil {
+		ts.Fatalf("nothing matches %s", args[1])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+func eventually(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(patience); !pattern.MatchString(ts.ReadFile("stdout")); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited in vain for %s", args[0])
+		}
+		ts.Check(ts.Exec(args[1], args[2:]...))
 	}
 }
 

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tillbook/tillbook/server"
 	"github.com/tillbook/tillbook/server/auth"
-	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store/embedded"
 )
 
@@ -27,10 +25,11 @@ type serveCmd struct {
 	Sandbox bool `name:"sandbox" help:"For trying things out: SMS messages are kept to be read, money is handed out, and limits are wider. Loopback addresses only."`
 	Demo    bool `name:"demo" help:"Once up, play the demo and print commands to paste. Needs --sandbox."`
 
-	SecretFile     string         `name:"secret-file" placeholder:"FILE" help:"File with the key that seals secrets in the database, the same on all replicas; \"openssl rand -base64 32\" makes one. For the private database, one is made in the data folder."`
+	secretFlags
 	SealName       string         `name:"seal-name" default:"tillbook.local/books" help:"Name of the log in which the books are sealed, such as books.example.com. It is taken when the log begins, and stays."`
 	SMSWebhookURL  string         `name:"sms-webhook-url" placeholder:"URL" help:"Where SMS messages go to be sent, as a POST of {\"to\", \"text\"}. Needed without --sandbox."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"NETWORK" help:"Networks of the load balancers whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	TrustedTracers []netip.Prefix `name:"trusted-tracers" placeholder:"NETWORK" help:"Networks of the clients whose traces are continued, and sampled as they say, such as those of your own backends. Others' traces are linked."`
 	AllowedOrigins []string       `name:"allowed-origins" placeholder:"ORIGIN" help:"Web origins whose pages may call the server, such as https://shop.example; * for all."`
 	WebDir         string         `name:"web-dir" placeholder:"FOLDER" help:"Folder of a page's build to serve at /, such as examples/web/dist. Without it, there is no page."`
 
@@ -39,7 +38,10 @@ type serveCmd struct {
 	Countries   []string      `name:"countries" placeholder:"CODE" help:"Countries whose phone numbers may register, such as ID,MY. Without it, all."`
 
 	NoMigrate bool  `name:"no-migrate" help:"Leave the schema as it is. Without this, it is migrated before anything is served."`
-	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database."`
+	MaxConns  int32 `name:"max-conns" default:"20" help:"Connections to the database for calls; a replica takes some more beside them."`
+
+	ReadDatabaseURL string        `name:"read-database-url" placeholder:"URL" help:"A standby, where statements, reports and further pages of lists are read of what can't have changed since. Without it, all is read on the primary."`
+	ReadMaxLag      time.Duration `name:"read-max-lag" default:"10s" help:"How far behind the standby may be and still be read."`
 
 	LogFormat string `name:"log-format" enum:"text,json" default:"text" help:"How the log is written, to standard error: ${enum}."`
 	LogLevel  string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"From where on it is written: ${enum}."`
@@ -97,7 +99,7 @@ func (cmd serveCmd) Run(c *call) (err error) {
 	defer func() { err = errors.Join(err, db.close()) }()
 
 	config.DatabaseURL = db.url
-	if config.Secret, err = cmd.secret(db); err != nil {
+	if config.Secret, err = cmd.load(c.ctx, cmd.DataDir, db.private != nil); err != nil {
 		return err
 	}
 	s, err := server.New(c.ctx, config)
@@ -140,18 +142,6 @@ func (cmd serveCmd) start(c *call) (*database, error) {
 	return &database{url: private.URL(), private: private}, nil
 }
 
-// secret reads the key that seals secrets in the database. It is nil if none is
-// given; only a sandbox does without.
-func (cmd serveCmd) secret(db *database) (*secret.Keys, error) {
-	switch {
-	case cmd.SecretFile != "":
-		return secret.ReadFile(cmd.SecretFile)
-	case db.private != nil:
-		return secret.ReadOrCreateFile(filepath.Join(cmd.DataDir, "secret"))
-	}
-	return nil, nil
-}
-
 // sandboxRoom is how many times as much a sandbox's limits allow: there one
 // address is many people.
 const sandboxRoom = 20
@@ -176,10 +166,13 @@ func (cmd serveCmd) config(c *call) (server.Config, error) {
 		GRPCListen:      cmd.GRPCListen,
 		MaxConns:        cmd.MaxConns,
 		SkipMigrate:     cmd.NoMigrate,
+		ReadURL:         cmd.ReadDatabaseURL,
+		ReadMaxLag:      cmd.ReadMaxLag,
 		Sandbox:         cmd.Sandbox,
 		SMSWebhookURL:   cmd.SMSWebhookURL,
 		SealName:        cmd.SealName,
 		TrustedProxies:  cmd.TrustedProxies,
+		TrustedTracers:  cmd.TrustedTracers,
 		AllowedOrigins:  cmd.AllowedOrigins,
 		WebDir:          cmd.WebDir,
 		MaxMessageBytes: cmd.MaxMessageBytes,

@@ -16,6 +16,7 @@ import (
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
+	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
@@ -203,7 +204,7 @@ func (b *Books) Replica(t testing.TB) *Replica {
 	return &Replica{
 		Store:   s,
 		Ledger:  l,
-		Limiter: rate.New(s, []byte("moneytest"), time.Now),
+		Limiter: rate.New(s, secret.Fixed([]byte("moneytest")), time.Now),
 		Server:  connect.NewServer(interceptors(t, draining, s)...),
 		Drain:   drain,
 	}
