@@ -81,36 +81,6 @@ fleet: build postgres ## Bring 22,000 terminals online, kill a replica, count wh
 	@go build -o bin/fleet ./examples/fleet
 	@exec bin/fleet $(FLEET)
 
-.PHONY: cluster
-cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQL with standbys, Prometheus; CLUSTER="-replicas 5" for more
-	@go build -o bin/cluster ./examples/cluster
-	@exec bin/cluster $(CLUSTER)
-
-.PHONY: test-cluster
-test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
-	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
-
-.PHONY: upgrade-test
-upgrade-test: build install-cluster ## Replace the last version by this one under load, and back, and by colours; UPGRADE_FROM=v1.2.0
-	@go build -o bin/upgrade ./examples/cluster/upgrade
-	@exec bin/upgrade -from "$(UPGRADE_FROM)" $(UPGRADE)
-
-.PHONY: check-deploy
-check-deploy: build ## Check what examples/cluster/deploy holds against those who read it
-	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze checks the unit: apt-get install systemd"; exit 1; }
-	@cd examples/cluster/deploy/check && go vet ./... && go test -count=1 -timeout 120s ./...
-
-# What scenarios recorded is kept in .cache/torture.
-.PHONY: torture
-torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
-	@go build -o bin/torture ./examples/torture
-	@exec bin/torture -history .cache/torture -scenarios "$(SCENARIOS)" $(TORTURE)
-
-.PHONY: torture-short
-torture-short: build install-cluster ## Break it in the five ways that tell most
-	@go build -o bin/torture ./examples/torture
-	@exec bin/torture -history .cache/torture -short $(TORTURE)
-
 .PHONY: hostile
 hostile: postgres ## Attack a running server at full size, and print what it took; takes some minutes
 	@go run ./store/storetest/testserver -- go test ./server/hostile -count=1 -timeout 30m -v -run '^Test' -full | grep -v '^=== '
@@ -131,6 +101,36 @@ fuzz: postgres ## Feed every decoder of outside input with random input, FUZZTIM
 		done; \
 	done; \
 	echo "fuzz: targets=$$targets runs=$$total crashed=0"'
+
+.PHONY: cluster
+cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQL with standbys, Prometheus; CLUSTER="-replicas 5" for more
+	@go build -o bin/cluster ./examples/cluster
+	@exec bin/cluster $(CLUSTER)
+
+# What scenarios recorded is kept in .cache/torture.
+.PHONY: torture
+torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -scenarios "$(SCENARIOS)" $(TORTURE)
+
+.PHONY: torture-short
+torture-short: build install-cluster ## Break it in the five ways that tell most
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -short $(TORTURE)
+
+.PHONY: test-cluster
+test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
+	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
+
+.PHONY: upgrade-test
+upgrade-test: build install-cluster ## Replace the last version by this one under load, and back, and by colours; UPGRADE_FROM=v1.2.0
+	@go build -o bin/upgrade ./examples/cluster/upgrade
+	@exec bin/upgrade -from "$(UPGRADE_FROM)" $(UPGRADE)
+
+.PHONY: check-deploy
+check-deploy: build ## Check what examples/cluster/deploy holds against those who read it
+	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze checks the unit: apt-get install systemd"; exit 1; }
+	@cd examples/cluster/deploy/check && go vet ./... && go test -count=1 -timeout 120s ./...
 
 .PHONY: lint
 lint: .cache/bin/tools .cache/protovalidate $(NODE_MODULES) $(WEB_NODE_MODULES) ## Check Go, TypeScript, protos and the import rules
@@ -194,22 +194,6 @@ install-postgres:
 	fi; \
 	$$install postgresql >/dev/null
 
-# What the cluster is made of. Debian would start each of them as a service, unless a
-# policy says not to while they are installed; an existing policy is kept.
-CLUSTER_PROGRAMS = haproxy patroni etcd prometheus prometheus-alertmanager
-CLUSTER_PACKAGES = haproxy patroni etcd-server etcd-client prometheus prometheus-alertmanager
-CLUSTER_OK = PATH=$$PATH:/usr/sbin; for program in $(CLUSTER_PROGRAMS); do command -v $$program >/dev/null || exit 1; done
-CLUSTER_HINT = The cluster needs these packages of Debian: $(CLUSTER_PACKAGES)
-
-.PHONY: install-cluster
-install-cluster: postgres
-	@if ($(CLUSTER_OK)); then exit 0; fi; \
-	command -v apt-get >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
-	missing=$$(for package in $(CLUSTER_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
-	echo "Installing with apt-get:" $$missing; \
-
 # What makes the backups of the runbook.
 .PHONY: pgbackrest
 pgbackrest:
@@ -246,12 +230,33 @@ install-prometheus:
 		trap "$$root rm -f $$policy" EXIT; \
 	fi; \
 	$$root apt-get -qq update; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
+	{ $(PROMETHEUS_OK); } || { echo "$(PROMETHEUS_HINT)"; exit 1; }
+
+# What the cluster is made of. Debian would start each of them as a service, unless a
+# policy says not to while they are installed; an existing policy is kept.
+CLUSTER_PROGRAMS = haproxy patroni etcd prometheus prometheus-alertmanager
+CLUSTER_PACKAGES = haproxy patroni etcd-server etcd-client prometheus prometheus-alertmanager
+CLUSTER_OK = PATH=$$PATH:/usr/sbin; for program in $(CLUSTER_PROGRAMS); do command -v $$program >/dev/null || exit 1; done
+CLUSTER_HINT = The cluster needs these packages of Debian: $(CLUSTER_PACKAGES)
+
+.PHONY: install-cluster
+install-cluster: postgres
+	@if ($(CLUSTER_OK)); then exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
+	missing=$$(for package in $(CLUSTER_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+	echo "Installing with apt-get:" $$missing; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
+		trap "$$root rm -f $$policy" EXIT; \
+	fi; \
+	$$root apt-get -qq update; \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
 	if [ -d /run/systemd/system ]; then $$root systemctl -q disable $$(echo "$$missing" | sed '/etcd-client/d; s/etcd-server/etcd/'); fi; \
 	($(CLUSTER_OK)) || { echo "$(CLUSTER_HINT)"; exit 1; }
-
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
-	{ $(PROMETHEUS_OK); } || { echo "$(PROMETHEUS_HINT)"; exit 1; }
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null

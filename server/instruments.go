@@ -37,7 +37,6 @@ var authInstruments = []instrument[auth.Stats]{
 	{"auth.passwords_waiting", "{call}", "Calls that wait for argon2id.", gauge, func(s auth.Stats) float64 { return float64(s.PasswordsWaiting) }},
 	{"auth.codes_compared", "{code}", "Codes compared with the right one.", counter, func(s auth.Stats) float64 { return float64(s.CodesCompared) }},
 	{"auth.codes_refused", "{code}", "Codes not sent because too many had been sent to a block of numbers or a country.", counter, func(s auth.Stats) float64 { return float64(s.CodesRefused) }},
-	{"auth.codes_refused", "{code}", "Codes not sent, because too many had been sent to a block of numbers or a country.", counter, func(s auth.Stats) float64 { return float64(s.CodesRefused) }},
 	{"auth.signatures_checked", "{token}", "Access tokens that were not known already.", counter, func(s auth.Stats) float64 { return float64(s.SignaturesChecked) }},
 	{"auth.messages_sent", "{message}", "SMS messages that the gateway took.", counter, func(s auth.Stats) float64 { return float64(s.MessagesSent) }},
 	{"auth.messages_failed", "{message}", "SMS messages that the gateway refused.", counter, func(s auth.Stats) float64 { return float64(s.MessagesFailed) }},

@@ -82,7 +82,7 @@ func stolenKey(t *testing.T, c *cluster) ed25519.PrivateKey {
 	var id uuid.UUID
 	var sealed []byte
 	must(t, conn.QueryRow(t.Context(), "SELECT id, sealed_key FROM server_keys WHERE kind = 'sign'").Scan(&id, &sealed))
-	keys, err := secret.ReadFile(c.secret)
+	keys, err := secret.Load(t.Context(), secret.File(c.secret))
 	must(t, err)
 	seed, err := keys.Open(secret.Row{Table: "server_keys", Column: "sealed_key", ID: id}, sealed)
 	must(t, err)

@@ -34,7 +34,7 @@ func main() {
 	flag.IntVar(&o.replicas, "replicas", 2, "how many replicas")
 	flag.IntVar(&o.standbys, "standbys", -1, "how many databases follow the primary; -1 for none")
 	flag.IntVar(&o.calls, "calls", 100, "how many calls to wait for after each step")
-	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long all of it may take")
+	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long all of it may take")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
