@@ -39,6 +39,8 @@ The log's key is replaced by letting another sign beside it, for as long as thos
     tillbook keys rotate --kind log
     tillbook keys retire OLD                        # months later
 
+Finish an upgrade first: replicas of a version that doesn't report its keys can't be waited for.
+
 All of it runs with the rights of the database's owner and leaves a record in the audit.`
 }
 
