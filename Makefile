@@ -187,7 +187,7 @@ endef
 # What a package's services are, which must not start with the machine either: only
 # the tests and the cluster want them, and they start their own.
 DISABLE = if [ -d /run/systemd/system ]; then \
-	units=$$(dpkg -L $$missing | sed -n 's|.*/systemd/system/\([^@/]*\.\(service\|timer\)\)$$|\1|p' | sort -u); \
+	units=$$(dpkg -L $$missing | sed -En 's,.*/systemd/system/([^@/]*\.(service|timer))$$,\1,p' | sort -u); \
 	[ -z "$$units" ] || $$root systemctl -q disable $$units; fi
 
 .PHONY: postgres
