@@ -107,6 +107,17 @@ cluster: build install-cluster bin/grpcurl ## Start replicas, HAProxy, PostgreSQ
 	@go build -o bin/cluster ./examples/cluster
 	@exec bin/cluster $(CLUSTER)
 
+# What scenarios recorded is kept in .cache/torture.
+.PHONY: torture
+torture: build install-cluster ## Break a cluster in all ways and count what got lost; SCENARIOS="primary-kill clock" for some
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -scenarios "$(SCENARIOS)" $(TORTURE)
+
+.PHONY: torture-short
+torture-short: build install-cluster ## Break it in the five ways that tell most
+	@go build -o bin/torture ./examples/torture
+	@exec bin/torture -history .cache/torture -short $(TORTURE)
+
 .PHONY: test-cluster
 test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
 	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster

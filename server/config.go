@@ -114,6 +114,9 @@ type Config struct {
 	// Grace is how long calls under way may take to end. Default 20 s.
 	Grace time.Duration
 
+	// Clock is this machine's. What judges by time goes by the database's, from which
+	// this one may differ. Default: time.Now.
+	Clock func() time.Time
 	// Logger gets what an operator should know. Default: slog.Default().
 	Logger *slog.Logger
 	// Version is what traces and metrics call this build. Default "dev".

@@ -31,6 +31,7 @@ type Server struct {
 	unready, draining context.Context
 	leave, drain      context.CancelFunc
 	sleep             func(time.Duration)
+	now               func() time.Time // the database's, see followClock
 
 	tracer trace.Tracer // of what no call waits for; nil if traces are off
 

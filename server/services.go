@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"connectrpc.com/connect/v2"
 	"github.com/google/uuid"
@@ -51,6 +50,9 @@ func (s *Server) open(ctx context.Context) (front, error) {
 		return front{}, err
 	}
 	if err := s.join(ctx, db); err != nil {
+		return front{}, err
+	}
+	if err := s.followClock(ctx, db.jobs); err != nil {
 		return front{}, err
 	}
 	keys, err := s.startSealing(ctx, t, db)
@@ -131,7 +133,7 @@ type nouns struct {
 func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Keys) (*nouns, error) {
 	db := p.calls
 	log := seal.NewLog(db.Pool)
-	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), time.Now)
+	limiter := rate.New(db, s.cfg.Secret.Derive("limits"), s.now)
 	tally := rate.NewTally(limiter, p.jobs, s.cfg.Logger)
 	s.background(tally.Run)
 	sms, err := s.gateway(db)
@@ -140,19 +142,19 @@ func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Key
 	}
 	n := &nouns{payments: s.cfg.Limits.payments(tally)}
 	n.auth, err = auth.New(auth.Deps{
-		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Logger: s.cfg.Logger, Config: s.cfg.Auth,
+		Store: db, Events: p.events, Jobs: p.jobs, Limiter: limiter, Secret: s.cfg.Secret, SMS: sms, Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Auth,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the auth service: %w", err)
 	}
 	s.own(func() error { n.auth.Close(); return nil })
 	n.checkouts = checkout.New(checkout.Deps{
-		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Logger: s.cfg.Logger,
+		Store: db, Jobs: p.jobs, Ledger: books, Key: s.cfg.Secret.Derive("payment codes"), Clock: s.now, Logger: s.cfg.Logger,
 		Allow: func(merchant uuid.UUID) error { return tally.Allow(s.cfg.Limits.CheckoutsMerchant, merchant.String()) },
 	})
 	s.background(n.checkouts.Run)
 	n.wallet = wallet.New(wallet.Deps{
-		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Logger: s.cfg.Logger,
+		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, Limiter: limiter, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(func(ctx context.Context) {
 		if err := n.wallet.Warm(p.jobs.Reading(ctx)); err != nil && ctx.Err() == nil {
@@ -160,11 +162,11 @@ func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Key
 		}
 	})
 	s.openShops(n, p, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKeys: keys.Verifiers})
+	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKeys: keys.Verifiers, Clock: s.now})
 	n.seal = sealservice.New(log, keys)
 	n.audit = auditservice.New(db, p.past)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})
-	n.user = user.New(user.Deps{Store: db, Ledger: books})
+	n.user = user.New(user.Deps{Store: db, Ledger: books, Clock: s.now})
 	// A verification may take longer than a stopping server waits.
 	context.AfterFunc(s.draining, n.ledger.Close)
 	if s.cfg.Sandbox {
@@ -177,11 +179,11 @@ func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Key
 func (s *Server) openShops(n *nouns, p *pools, books *ledger.Ledger, limiter *rate.Limiter) {
 	n.terminal = terminal.New(terminal.Deps{
 		Store: p.calls, Pools: p.terminals(), Limiter: limiter, Desk: n.checkouts, Secret: s.cfg.Secret, Draining: s.draining,
-		Logger: s.cfg.Logger, Config: s.cfg.Terminal,
+		Clock: s.now, Logger: s.cfg.Logger, Config: s.cfg.Terminal,
 	})
 	s.background(n.terminal.Run)
 	n.merchant = merchant.New(merchant.Deps{
-		Store: p.calls, Events: p.events, Past: p.past, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Logger: s.cfg.Logger,
+		Store: p.calls, Events: p.events, Past: p.past, Ledger: books, Checkouts: n.checkouts, Limiter: limiter, TerminalReady: n.terminal.Ready, Clock: s.now, Logger: s.cfg.Logger,
 	})
 	s.background(n.merchant.Run)
 	s.background(merchant.NewSettler(merchant.SettlerConfig{Store: p.jobs, Ledger: books, Logger: s.cfg.Logger}).Run)

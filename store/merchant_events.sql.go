@@ -10,10 +10,13 @@ import (
 )
 
 const getHorizon = `-- name: GetHorizon :one
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon
+SELECT coalesce(max(l.xid) + 1, 1)::bigint AS horizon
+  FROM events AS l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 `
 
-// GetHorizon returns the number below which every transaction has ended.
+// GetHorizon returns a number below which every transaction has ended. It is behind
+// the last event and no further: numbers that nobody has told of may be given again
+// after a failover.
 func (q *Queries) GetHorizon(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, getHorizon)
 	var horizon int64

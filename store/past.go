@@ -135,7 +135,7 @@ func (p *Past) Run(ctx context.Context) {
 		err := p.look(round)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
-			p.log.Warn("how far the standby is can't be told; it isn't read", "error", err)
+			p.log.WarnContext(ctx, "how far the standby is can't be told; it isn't read", "error", err)
 		}
 		failing = err != nil
 		select {

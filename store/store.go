@@ -153,6 +153,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 		followed.made(c.PgConn())
 		return prepareConn(ctx, c, role)
 	}
+	neverCancelCommits(config)
 	return config, nil
 }
 

@@ -109,6 +109,7 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 	defer cancel()
 	conn := tx.Conn().PgConn()
 	takeWarning(conn)
+	defer Committing(conn)()
 	err := tx.Commit(ctx)
 	return commitError(err, takeWarning(conn))
 }

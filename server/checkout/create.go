@@ -144,7 +144,7 @@ func (d *Desk) draft(ctx context.Context, n *Draft) (*store.InsertCheckoutParams
 	if err != nil {
 		return nil, err
 	}
-	expire, said := time.Now().Add(life), ""
+	expire, said := d.now().Add(life), ""
 	if n.ExpireTime != nil {
 		if n.ExpireTime.CheckValid() != nil {
 			return nil, errExpireTime

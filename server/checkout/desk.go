@@ -26,6 +26,8 @@ type Deps struct {
 	// Key is a secret of at least 16 bytes under which payment codes are hashed, the
 	// same on all replicas. While it changes, codes of the one before are still good.
 	Key secret.Derived
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
 	// Allow says whether another checkout may be made for a merchant. Default: always.
 	Allow func(merchant uuid.UUID) error
 	// Logger gets what an operator should know. Default: nothing is logged.
@@ -44,6 +46,7 @@ type Desk struct {
 	ledger *ledger.Ledger
 	allow  func(merchant uuid.UUID) error
 	key    secret.Derived
+	now    func() time.Time
 	log    *slog.Logger
 	sweep  time.Duration
 	held   time.Duration
@@ -61,6 +64,9 @@ func New(deps Deps) *Desk {
 	if deps.CaptureLife <= 0 {
 		deps.CaptureLife = captureLife
 	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
 	if deps.Allow == nil {
 		deps.Allow = func(uuid.UUID) error { return nil }
 	}
@@ -68,7 +74,7 @@ func New(deps Deps) *Desk {
 		deps.Jobs = deps.Store
 	}
 	return &Desk{
-		store: deps.Store, jobs: deps.Jobs, allow: deps.Allow, ledger: deps.Ledger, key: deps.Key, log: deps.Logger,
+		store: deps.Store, jobs: deps.Jobs, allow: deps.Allow, ledger: deps.Ledger, key: deps.Key, now: deps.Clock, log: deps.Logger,
 		sweep: deps.SweepInterval, held: deps.CaptureLife,
 	}
 }

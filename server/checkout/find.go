@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -104,7 +103,7 @@ func (d *Desk) List(ctx context.Context, f Filter) (list []*Checkout, next strin
 // are expired first, so that nobody sees as open what can't be paid any more.
 func (d *Desk) current(ctx context.Context, rows []store.CheckoutState) ([]*Checkout, error) {
 	var late told
-	now := time.Now()
+	now := d.now()
 	for i := range rows {
 		if r := &rows[i]; open(State(r.State)) && !now.Before(r.ExpireTime) {
 			late.add(r.ID, r.MerchantID, r.TerminalID)

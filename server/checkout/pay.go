@@ -130,7 +130,7 @@ func (d *Desk) command(ctx context.Context, c *Checkout, o *order) (ledger.Comma
 	}
 	if c.row.Capture == int16(checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL) {
 		return ledger.HoldCommand(o.who, ledger.NewHold{
-			ID: c.ID, Account: payer, Amount: o.total, Reference: c.row.MerchantName, ExpireTime: time.Now().Add(d.held),
+			ID: c.ID, Account: payer, Amount: o.total, Reference: c.row.MerchantName, ExpireTime: d.now().Add(d.held),
 			Subjects: subjects, Outcome: outcomeAuthorized, Deadline: o.deadline, Events: c.events(Authorize),
 		}), nil
 	}

@@ -38,7 +38,7 @@ func (s *Service) CreateHold(ctx context.Context, req *ledgerv1.CreateHoldReques
 	}
 	// The default is counted from now on, so it is no part of what a retry has to
 	// repeat.
-	expire, said := time.Now().Add(holdLife), ""
+	expire, said := s.now().Add(holdLife), ""
 	if t := req.GetExpireTime(); t != nil {
 		if err := t.CheckValid(); err != nil {
 			return nil, books.ErrExpireTime

@@ -35,6 +35,8 @@ type Deps struct {
 	Log *seal.Log
 	// LogKeys returns the log's public keys.
 	LogKeys func() []string
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
 }
 
 // Service implements LedgerService.
@@ -44,6 +46,7 @@ type Service struct {
 	books     *books.Ledger
 	log       *seal.Log
 	logKeys   func() []string
+	now       func() time.Time
 	verifying atomic.Bool
 	// closed ends a verification under way.
 	closed context.Context
@@ -54,8 +57,11 @@ var _ ledgerv1connect.LedgerServiceHandler = (*Service)(nil)
 
 // New returns the service; Close ends it.
 func New(deps Deps) *Service {
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, closed: closed, close: cancel}
+	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, now: deps.Clock, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.

@@ -70,8 +70,8 @@ type emptiness struct{ until, believed time.Time }
 
 // New returns a limiter. The key must be the same on all replicas and secret,
 // for phone numbers are few enough to be tried one by one. While it changes, a
-// bucket goes on under its new name where it was under the old one. The clock is
-// time.Now but in tests.
+// bucket goes on under its new name where it was under the old one. The clock must tell
+// all replicas the same time, see package clock.
 func New(s *store.Store, key secret.Derived, clock func() time.Time) *Limiter {
 	refused, err := lru.New[bucket, emptiness](refusedBuckets)
 	if err != nil {

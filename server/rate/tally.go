@@ -104,7 +104,7 @@ func (t *Tally) Run(ctx context.Context) {
 		err := t.Spend(spend)
 		cancel()
 		if err != nil && !failing {
-			t.log.Warn("what was spent can't be counted", "error", err)
+			t.log.WarnContext(ctx, "what was spent can't be counted", "error", err)
 		}
 		failing = err != nil
 	}

@@ -158,7 +158,7 @@ func (r *Replica) reload(ctx context.Context) error {
 	defer cancel()
 	changed, err := r.cfg.Keys.Reload(ctx)
 	if changed {
-		r.cfg.Logger.Info("the configured keys changed", "keys", r.cfg.Keys.Listed(), "in_use", r.cfg.Keys.InUse())
+		r.cfg.Logger.InfoContext(ctx, "the configured keys changed", "keys", r.cfg.Keys.Listed(), "in_use", r.cfg.Keys.InUse())
 	}
 	return err
 }

@@ -103,7 +103,7 @@ func (k *Keys) Run(ctx context.Context) {
 		}
 		err := k.load(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			k.log.Warn("the log's keys can't be followed", "error", err)
+			k.log.WarnContext(ctx, "the log's keys can't be followed", "error", err)
 		}
 		failing = err != nil
 	}

@@ -121,6 +121,7 @@ func TestCommitsWithoutTheirStandby(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewServer(t, nil)
 	t.Run("are no success", func(t *testing.T) { unreplicatedIsUnknown(t, newDatabase(t, server)) })
+	t.Run("stay unseen while it is away", func(t *testing.T) { unreplicatedIsUnseen(t, newDatabase(t, server)) })
 	t.Run("wait for it", func(t *testing.T) { commitWaits(t, newDatabase(t, server)) })
 	t.Run("lose and double nothing under load", func(t *testing.T) { standbyGoesMissing(t, newDatabase(t, server)) })
 }
@@ -178,6 +179,31 @@ func unreplicatedIsUnknown(t *testing.T, url string) {
 	if n := len(deeds) + len(replayed); c.resolved != n {
 		t.Errorf("%d deeds turned out to have been executed, not %d", c.resolved, n)
 	}
+}
+
+// A ledger that gives up waiting must leave PostgreSQL waiting: what nobody has
+// replicated a failover may lose, and until it is sure nobody may see it.
+func unreplicatedIsUnseen(t *testing.T, url string) {
+	c := newTownAt(t, url, url, ledger.Config{Patience: 1500 * time.Millisecond})
+	p := newPrimary(t, url)
+	versions := func() (sum int) {
+		if err := p.admin.QueryRow(ctx, `SELECT sum(version) FROM accounts`).Scan(&sum); err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	deeds := c.ofEachKind()
+	before := versions()
+	p.loseStandby()
+	c.endedAs(ledger.ErrOutcomeUnknown, deeds, c.together(deeds, func() {}))
+	for range 20 { // what is given up is canceled behind the answer
+		if after := versions(); after != before {
+			t.Fatalf("%d entries are seen that no standby has", after-before)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.findStandby()
+	c.check()
 }
 
 func commitWaits(t *testing.T, url string) {

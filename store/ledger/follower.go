@@ -29,12 +29,16 @@ func newFollower(l *Ledger) *follower { return &follower{pool: l.cfg.Events} }
 func (f *follower) started() bool { return f.next != 0 }
 
 const (
-	selectHorizon = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
+	// It is behind the last event and no further: the numbers of transactions that
+	// were rolled back may be given again after a failover.
+	selectHorizon = `
+SELECT coalesce(max(l.xid) + 1, 1) AS xmin
+  FROM events l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
 
 	// One statement has one snapshot, so the horizon and the rows agree.
 	selectEvents = `
 SELECT h.xmin, e.type, e.subject, e.payload, e.trace
-  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin) h
+  FROM (` + selectHorizon + `) h
   LEFT JOIN events e ON e.xid >= $1 AND e.xid < h.xmin
        AND e.type IN ('ledger.committed', 'ledger.held', 'account.opened')
        AND e.payload ->> 'replica' IS DISTINCT FROM $2

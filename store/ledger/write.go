@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tillbook/tillbook/store"
 )
 
 const (
@@ -58,6 +60,7 @@ func (l *Ledger) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	trip.Queue(commit)
 
 	delete(conn.PgConn().CustomData(), commitWarning)
+	defer store.Committing(conn.PgConn())()
 	results := conn.SendBatch(ctx, &trip)
 	defer results.Close()
 	for range statements {
@@ -107,6 +110,7 @@ func (l *Ledger) statements(ctx context.Context, b *batch) ([]statement, error) 
 // tells too: when it returns, all that was committed before is replicated.
 func confirm(ctx context.Context, conn *pgx.Conn) error {
 	delete(conn.PgConn().CustomData(), commitWarning)
+	defer store.Committing(conn.PgConn())()
 	tag, err := conn.Exec(ctx, commit)
 	return checkCommit(conn, tag, err)
 }

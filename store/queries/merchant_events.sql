@@ -1,6 +1,9 @@
--- GetHorizon returns the number below which every transaction has ended.
+-- GetHorizon returns a number below which every transaction has ended. It is behind
+-- the last event and no further: numbers that nobody has told of may be given again
+-- after a failover.
 -- name: GetHorizon :one
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon;
+SELECT coalesce(max(l.xid) + 1, 1)::bigint AS horizon
+  FROM events AS l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 
 -- ListToldMerchants lists whom something was told in transactions from one on and
 -- before another, with the traces that caused it, newest first.

@@ -109,7 +109,8 @@ SELECT h.horizon, coalesce(e.xid, 0)::bigint AS xid, coalesce(e.number, 0)::bigi
        coalesce(e.subject, '')::text AS subject, coalesce(e.type, '')::text AS type,
        coalesce(e.payload, '{}')::jsonb AS payload, coalesce(e.create_time, clock_timestamp())::timestamptz AS create_time,
        coalesce(e.trace, '')::text AS trace
-  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) AS h
+  FROM (SELECT coalesce(max(l.xid) + 1, 1)::bigint AS horizon
+          FROM events AS l WHERE l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS h
   LEFT JOIN LATERAL (
        SELECT v.xid, v.id, v.subject, v.type, v.payload, v.create_time, v.trace,
               row_number() OVER (PARTITION BY v.subject, v.xid ORDER BY v.id) AS number

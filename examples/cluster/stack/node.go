@@ -131,11 +131,11 @@ func (s *Stack) configure(n *Node, etcd []string) error {
 		Name, REST, RESTSeen, Postgres, PostgresSeen, Etcd string
 		Bin, Data, Passfile, Sockets, PostBootstrap        string
 		Standbys                                           int
-		Strict                                             bool
+		Strict, Proxied                                    bool
 	}{
 		passwords: s.passwords, Name: n.name, REST: n.rest, RESTSeen: n.restSeen, Postgres: n.postgres, PostgresSeen: n.postgresSeen,
 		Etcd: strings.Join(etcd, ","), Bin: s.programs.postgres, Data: n.data, Passfile: s.dirs.file("postgres", n.name+".pgpass"),
-		Sockets: s.dirs.file("postgres"), PostBootstrap: script, Standbys: max(1, s.options.Standbys), Strict: s.options.Standbys > 0,
+		Sockets: s.dirs.file("postgres"), PostBootstrap: script, Standbys: max(1, s.options.Standbys), Strict: s.options.Standbys > 0, Proxied: s.options.Proxied,
 	}
 	if err := fill(config, patroni.Config, 0o600, values); err != nil {
 		return err

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/tillbook/tillbook/examples/torture/oracle"
+)
+
+func TestScenariosAreChosenByName(t *testing.T) {
+	for _, tt := range []struct {
+		options options
+		want    int
+	}{
+		{options{}, len(scenarios())},
+		{options{short: true}, 5},
+		{options{scenarios: " clock  disk-full "}, 2},
+	} {
+		if got, err := chosen(&tt.options); err != nil || len(got) != tt.want {
+			t.Errorf("%+v: %d scenarios and %v, want %d", tt.options, len(got), err, tt.want)
+		}
+	}
+	_, err := chosen(&options{scenarios: "flood"})
+	if err == nil || !strings.Contains(err.Error(), "flood") || !strings.Contains(err.Error(), "primary-kill") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheLastLineIsForMachines(t *testing.T) {
+	rows := []row{
+		{name: "fine", verdict: &oracle.Verdict{Operations: 10}},
+		{name: "bad", verdict: &oracle.Verdict{Lost: 2, Doubled: 1}},
+		{name: "broken", failure: errors.New("no room")},
+	}
+	var out strings.Builder
+	for i := range rows {
+		rows[i].print(&out)
+	}
+	if printSum(&out, rows) {
+		t.Error("all is well")
+	}
+	if !strings.HasSuffix(out.String(), "\ntorture: scenarios=3 passed=1 lost=2 doubled=1\n") {
+		t.Errorf("got %s", out.String())
+	}
+	if !printSum(io.Discard, rows[:1]) {
+		t.Error("one that passed isn't well")
+	}
+}
+
+// database answers everything with the message that a COMMIT is done.
+func database(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // ends with the connection
+				defer conn.Close()
+				for buffer := make([]byte, 100); ; {
+					if _, err := conn.Read(buffer); err != nil {
+						return
+					}
+					_, _ = conn.Write(append([]byte("C\x00\x00\x00\x0dINSERT 0 1\x00"), committed...))
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// commitThrough says what comes back through a link that loses so many answers.
+func commitThrough(t *testing.T, to, percent string) (answered bool) {
+	t.Helper()
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "link", "127.0.0.1:0", to)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Stop()
+	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(
+		`{"type": "` + losesCommits + `", "stream": "downstream", "attributes": {"percent": ` + percent + `}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := new(net.Dialer).DialContext(context.WithoutCancel(t.Context()), "tcp", proxy.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond)) // it may be silent
+	if _, err := conn.Write([]byte("COMMIT")); err != nil {
+		t.Fatal(err)
+	}
+	n, _ := conn.Read(make([]byte, 100))
+	return n > 0
+}
+
+func TestAnswersToCommitAreLostAndNothingElse(t *testing.T) {
+	registerToxics()
+	to := database(t)
+	for range 8 { // with the connection or without a word
+		if commitThrough(t, to, "100") {
+			t.Error("an answer came through")
+		}
+	}
+	if !commitThrough(t, to, "0") {
+		t.Error("an answer was lost")
+	}
+}

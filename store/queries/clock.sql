@@ -1,0 +1,2 @@
+-- name: GetClock :one
+SELECT clock_timestamp()::timestamptz AS now;
