@@ -1,8 +1,8 @@
 // Package stack runs a whole deployment of Tillbook on one machine, out of the
 // configuration files that a real one would start from: replicas behind HAProxy,
 // PostgreSQL as a primary and synchronous standbys under Patroni and etcd, Prometheus
-// and Alertmanager, and receivers of traces and alerts. Everything listens on 127.0.0.1. Programs that break
-// things use it, and the tests of these.
+// and Alertmanager, and receivers of traces and alerts. Everything listens on
+// 127.0.0.1. Programs that break things use it, and the tests of these.
 //
 //	s, err := stack.Start(ctx, stack.Options{Binary: "bin/tillbook", HAProxy: true})
 //	if err != nil { … }        // says what isn't installed, or which port is taken
