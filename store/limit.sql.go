@@ -10,6 +10,27 @@ import (
 	"time"
 )
 
+const carryBuckets = `-- name: CarryBuckets :exec
+INSERT INTO rate_limits (key, tat)
+SELECT e.key, max(old.tat)
+  FROM (SELECT unnest($1::bytea[]) AS key, unnest($2::bytea[]) AS earlier) AS e
+  JOIN rate_limits AS old ON old.key = e.earlier
+ GROUP BY e.key ORDER BY e.key
+    ON CONFLICT ON CONSTRAINT rate_limits_pkey DO NOTHING
+`
+
+type CarryBucketsParams struct {
+	Keys    [][]byte
+	Earlier [][]byte
+}
+
+// CarryBuckets has buckets that aren't there begin as empty as the emptiest of their
+// earlier names, of which each stands beside the name that it has now.
+func (q *Queries) CarryBuckets(ctx context.Context, arg CarryBucketsParams) error {
+	_, err := q.db.Exec(ctx, carryBuckets, arg.Keys, arg.Earlier)
+	return err
+}
+
 const deleteBucket = `-- name: DeleteBucket :exec
 DELETE FROM rate_limits WHERE key = ANY ($1::bytea[])
 `

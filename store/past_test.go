@@ -3,19 +3,36 @@ package store_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
 )
+
+// asked counts the questions of readsStandby that a tracer sees.
+type asked struct{ n atomic.Int64 }
+
+func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if data.SQL == selectStandby {
+		a.n.Add(1)
+	}
+	return ctx
+}
+
+func (*asked) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+const selectStandby = `SELECT pg_is_in_recovery()`
 
 // readsStandby tells whether what is older than a time is read on the standby.
 func readsStandby(t *testing.T, p *store.Past, s *store.Store, olderThan time.Time) bool {
 	t.Helper()
 	ctx := p.Reading(t.Context(), olderThan)
 	var standby bool
-	if err := store.PoolFor(ctx, s.Pool).QueryRow(ctx, `SELECT pg_is_in_recovery()`).Scan(&standby); err != nil {
+	if err := store.PoolFor(ctx, s.Pool).QueryRow(ctx, selectStandby).Scan(&standby); err != nil {
 		t.Fatal(err)
 	}
 	return standby
@@ -25,8 +42,14 @@ func TestAStandbyIsReadWhileItIsKnownToHaveEverything(t *testing.T) {
 	t.Parallel()
 	primary := storetest.NewServer(t, nil)
 	standby := primary.Standby()
-	s := storetest.Open(t, store.Config{URL: primary.URL()})
-	p, err := store.OpenPast(t.Context(), store.PastConfig{Primary: s, Events: s, StandbyURL: standby.URL(), MaxLag: 1500 * time.Millisecond})
+	var traced asked
+	s := storetest.Open(t, store.Config{URL: primary.URL(), Tracer: &traced})
+	history, err := s.Beside(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer history.Close()
+	p, err := store.OpenPast(t.Context(), store.PastConfig{Primary: history, Events: s, StandbyURL: standby.URL(), MaxLag: 1500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +64,10 @@ func TestAStandbyIsReadWhileItIsKnownToHaveEverything(t *testing.T) {
 	old := func() bool { return readsStandby(t, p, s, time.Now().Add(-time.Hour)) }
 
 	eventually(t, "the standby is read", old)
+	before := traced.n.Load()
+	if old() && traced.n.Load() == before {
+		t.Error("what is read on the standby isn't traced")
+	}
 	if readsStandby(t, p, s, time.Now()) {
 		t.Error("the standby is read for what may have changed just now")
 	}

@@ -88,6 +88,7 @@ func (s *Store) Beside(ctx context.Context, maxConns int32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a pool beside another: %w", err)
 	}
+	beside.config = s.config // for a standby of it
 	return beside, nil
 }
 

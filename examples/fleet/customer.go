@@ -92,8 +92,8 @@ func (c *customer) pay(ctx context.Context, checkout string) error {
 	request := &walletv1.PayCheckoutRequest{IdempotencyKey: rand.Text(), CheckoutId: checkout}
 	var err error
 	for try := range maxTries {
-		if _, err = c.wallet.PayCheckout(ctx, request); err == nil {
-			return nil
+		if _, err = c.wallet.PayCheckout(ctx, request); err == nil || outcomeOf(err) == tillbook.OutcomeExecuted {
+			return nil // paid, though the answer may say no more than that
 		}
 		if !isUnknown(err) && !errors.Is(err, tillbook.ReasonUnavailable) && !errors.Is(err, tillbook.ReasonOverloaded) {
 			return err
@@ -103,9 +103,14 @@ func (c *customer) pay(ctx context.Context, checkout string) error {
 	return err
 }
 
-func isUnknown(err error) bool {
+func isUnknown(err error) bool { return outcomeOf(err) == tillbook.OutcomeUnknown }
+
+func outcomeOf(err error) tillbook.Outcome {
 	e, ok := errors.AsType[*tillbook.Error](err)
-	return ok && e.Outcome == tillbook.OutcomeUnknown
+	if !ok {
+		return tillbook.OutcomeUnspecified
+	}
+	return e.Outcome
 }
 
 // balance is what is left, in cents.

@@ -22,7 +22,8 @@
 //
 // The document comes after the money and is made of nothing but the books: it covers
 // the entries of the pending account between two settlements. Since a settlement
-// leaves nothing pending, these add up to what it moved. When a replica dies between
+// leaves nothing pending, these add up to what it moved. A sale that the fee takes all
+// of makes no entry there and is in no document, but in its day's report. When a replica dies between
 // the two, the next one finds an account with a settlement behind the last document
 // and writes what is missing.
 //

@@ -1,6 +1,7 @@
 package rate_test
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,4 +51,33 @@ func TestABucketIsAsFullAfterItsKeyChangedAsBefore(t *testing.T) {
 	for range 3 {
 		allowed(t, l.Allow(ctx, rule, "empty"))
 	}
+}
+
+func TestWhatATallyCountedStaysCountedAfterItsKeyChanged(t *testing.T) {
+	s, c, ctx := storetest.New(t), newClock(), t.Context()
+	var key rotating
+	rule := rate.Rule{Name: "test", Per: 10 * time.Second, Burst: 3}
+	derived := key.set("old")
+	spend := func(n int, subjects ...string) *rate.Tally {
+		t.Helper()
+		tally := rate.NewTally(rate.New(s, derived, c.Now), s, slog.New(slog.DiscardHandler))
+		for _, subject := range subjects {
+			for range n {
+				allowed(t, tally.Allow(rule, subject))
+			}
+		}
+		allowed(t, tally.Spend(ctx))
+		return tally
+	}
+	spend(3, "empty")
+	spend(2, "half")
+
+	key.set("newer", "new", "old")
+	after := spend(1, "empty", "half", "fresh") // by a replica that knows of nothing
+	refused(t, after.Allow(rule, "empty"), 20*time.Second)
+	refused(t, after.Allow(rule, "half"), 10*time.Second)
+	allowed(t, after.Allow(rule, "fresh"))
+	// What was carried over once isn't again.
+	allowed(t, after.Spend(ctx))
+	refused(t, spend(1, "empty").Allow(rule, "empty"), 30*time.Second)
 }

@@ -122,9 +122,13 @@ func (t *Tally) Spend(ctx context.Context) error {
 	}
 	// Rows are locked in one order everywhere, as in AllowAll.
 	keys, names := make([]bucket, 0, len(spent)), make(map[bucket]account, len(spent))
+	var carried store.CarryBucketsParams
 	for a, s := range spent {
-		b := t.limiter.named(s.rule, a.subject).bucket
-		keys, names[b] = append(keys, b), a
+		n := t.limiter.named(s.rule, a.subject)
+		keys, names[n.bucket] = append(keys, n.bucket), a
+		for _, earlier := range n.earlier {
+			carried.Keys, carried.Earlier = append(carried.Keys, n.bucket[:]), append(carried.Earlier, earlier)
+		}
 	}
 	slices.SortFunc(keys, func(a, b bucket) int { return bytes.Compare(a[:], b[:]) })
 	now := t.limiter.now()
@@ -134,7 +138,7 @@ func (t *Tally) Spend(ctx context.Context) error {
 		params.Keys = append(params.Keys, keys[i][:])
 		params.CostsUs = append(params.CostsUs, int64(s.n)*s.rule.Per.Microseconds())
 	}
-	rows, err := t.store.Queries().SpendTokens(ctx, params)
+	rows, err := t.take(ctx, &carried, &params)
 	if err != nil {
 		t.giveBack(spent)
 		return fmt.Errorf("take tokens: %w", err)
@@ -150,6 +154,18 @@ func (t *Tally) Spend(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// take takes tokens out of buckets, after those that had other names before, under
+// keys that were replaced, have become what they were.
+func (t *Tally) take(ctx context.Context, carried *store.CarryBucketsParams, params *store.SpendTokensParams) ([]store.RateLimit, error) {
+	q := t.store.Queries()
+	if len(carried.Keys) > 0 {
+		if err := q.CarryBuckets(ctx, *carried); err != nil {
+			return nil, err
+		}
+	}
+	return q.SpendTokens(ctx, *params)
 }
 
 // giveBack keeps what couldn't be taken, as far as there is room.

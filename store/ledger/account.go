@@ -141,7 +141,9 @@ func (l *Ledger) LookupAccount(ctx context.Context, code string) (AccountID, Ass
 
 func (l *Ledger) lookup(ctx context.Context, code string) (accountRef, error) {
 	var ref accountRef
-	err := l.pool.QueryRow(ctx, `SELECT id, asset_id FROM accounts WHERE code = $1`, code).Scan(&ref.id, &ref.asset)
+	// Never from a standby, whatever the call reads there: what is found is kept, also
+	// for payments.
+	err := l.pool.Pool.QueryRow(ctx, `SELECT id, asset_id FROM accounts WHERE code = $1`, code).Scan(&ref.id, &ref.asset)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return accountRef{}, fmt.Errorf("%w: %s", ErrAccountNotFound, code)
 	}

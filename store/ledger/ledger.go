@@ -152,9 +152,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Ledger {
 	}
 	l.rename()
 	l.writers = newWriters(pool, cfg)
-	// What was made on a primary that is gone may not be there, and its number
+	// What was made on a primary that is gone may not be there, and its number or version
 	// another's.
-	store.OnFailover(pool, func() { l.refs.Purge(); l.holders.Purge(); l.assets.forget() })
+	store.OnFailover(pool, func() { l.refs.Purge(); l.holders.Purge(); l.assets.forget(); l.rules.Store(nil) })
 	l.feed = newFeed(l)
 	l.others.Go(func() { l.feed.run(ctx) })
 	l.others.Go(func() {

@@ -40,13 +40,21 @@ func identity(key string) ledger.Identity {
 
 func (b *books) hold(account ledger.AccountID, amount int64, excess int, life time.Duration) ledger.Hold {
 	b.t.Helper()
-	result, err := b.ledgers[0].CreateHold(ctx, identity(fmt.Sprint("hold ", b.keys.Add(1))), ledger.NewHold{
-		Account: account, Amount: ledger.NewAmount(amount), ExcessBPS: excess, ExpireTime: time.Now().Add(life),
-	})
+	result, err := b.tryHold(account, amount, excess, life)
+	for errors.Is(err, ledger.ErrExpireTime) { // the machine took longer than that to make it
+		life *= 2
+		result, err = b.tryHold(account, amount, excess, life)
+	}
 	if err != nil {
 		b.t.Fatalf("holding %d: %v", amount, err)
 	}
 	return result.Hold
+}
+
+func (b *books) tryHold(account ledger.AccountID, amount int64, excess int, life time.Duration) (ledger.Result, error) {
+	return b.ledgers[0].CreateHold(ctx, identity(fmt.Sprint("hold ", b.keys.Add(1))), ledger.NewHold{
+		Account: account, Amount: ledger.NewAmount(amount), ExcessBPS: excess, ExpireTime: time.Now().Add(life),
+	})
 }
 
 func captureOf(h ledger.Hold, to ledger.AccountID, amount int64, final bool) ledger.Capture {

@@ -39,6 +39,16 @@ DELETE FROM rate_limits
                 LIMIT @max_rows
                   FOR UPDATE SKIP LOCKED);
 
+-- CarryBuckets has buckets that aren't there begin as empty as the emptiest of their
+-- earlier names, of which each stands beside the name that it has now.
+-- name: CarryBuckets :exec
+INSERT INTO rate_limits (key, tat)
+SELECT e.key, max(old.tat)
+  FROM (SELECT unnest(sqlc.arg(keys)::bytea[]) AS key, unnest(sqlc.arg(earlier)::bytea[]) AS earlier) AS e
+  JOIN rate_limits AS old ON old.key = e.earlier
+ GROUP BY e.key ORDER BY e.key
+    ON CONFLICT ON CONSTRAINT rate_limits_pkey DO NOTHING;
+
 -- SpendTokens takes tokens out of many buckets, whether they are there or not: a
 -- bucket that owes some is empty for as much longer.
 -- name: SpendTokens :many

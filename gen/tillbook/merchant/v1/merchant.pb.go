@@ -833,6 +833,8 @@ func (x *FeePlan) GetRates() []*FeeRate {
 // Settlement is the document about one move from pending to available. The
 // checkouts and refunds that it names add up to its net. A refund counts as far as it
 // was taken from what was pending; an operator's correction counts as gross or refund.
+// A sale that the fee took all of left nothing to settle and is in none; the report of
+// its day has it.
 type Settlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, such as "stl_06b0q7…".

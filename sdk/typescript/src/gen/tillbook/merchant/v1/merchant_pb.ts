@@ -390,6 +390,8 @@ export const FeePlanSchema: GenMessage<FeePlan> = /*@__PURE__*/
  * Settlement is the document about one move from pending to available. The
  * checkouts and refunds that it names add up to its net. A refund counts as far as it
  * was taken from what was pending; an operator's correction counts as gross or refund.
+ * A sale that the fee took all of left nothing to settle and is in none; the report of
+ * its day has it.
  *
  * @generated from message tillbook.merchant.v1.Settlement
  */
