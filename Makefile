@@ -171,110 +171,87 @@ check-generate: ## Check that the generated code is what generate makes
 	$(MAKE) --no-print-directory generate; \
 	diff <(echo "$$before") <(sums) || { echo "The generated code was stale; it is right now: commit it."; exit 1; }
 
-.PHONY: postgres
-postgres: build ## Find PostgreSQL, or install it
-	@if ! bin/tillbook find-postgres >/dev/null 2>&1; then \
-		$(MAKE) --no-print-directory install-postgres; \
-		bin/tillbook find-postgres >/dev/null; \
-	fi
-
-# Debian starts a server of its own as soon as the package is there, unless told
-# not to before; Tillbook brings up one in its own folder.
-.PHONY: install-postgres
-install-postgres:
-	@command -v apt-get >/dev/null || { bin/tillbook find-postgres; exit 1; }; \
+# What is needed of Debian. $(call apt,CHECK,PACKAGES,HINT,AFTER) installs packages
+# unless the check finds what they bring; without apt-get or rights, HINT, a command,
+# says what to do. Debian would start many of them as services, unless a policy says
+# not to while they are installed; an existing policy is kept. AFTER is run at the end,
+# with the packages that were new in $missing and what makes root of one in $root.
+define apt
+@if { $(1); }; then exit 0; fi; \
+	command -v apt-get >/dev/null || { $(3); exit 1; }; \
 	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { bin/tillbook find-postgres; exit 1; }; \
-	echo "PostgreSQL isn't installed here: installing it with apt-get."; \
-	install="$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends"; \
-	$$root apt-get -qq update; \
-	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then \
-		$$install postgresql-common >/dev/null; \
-		echo "create_main_cluster = false" | $$root tee -a /etc/postgresql-common/createcluster.conf >/dev/null; \
-	fi; \
-	$$install postgresql >/dev/null
-
-# What makes the backups of the runbook.
-.PHONY: pgbackrest
-pgbackrest:
-	@command -v pgbackrest >/dev/null || $(MAKE) --no-print-directory install-pgbackrest
-
-.PHONY: install-pgbackrest
-install-pgbackrest:
-	@hint="pgBackRest is needed for the test of backups: apt-get install pgbackrest, or https://pgbackrest.org says how."; \
-	command -v apt-get >/dev/null || { echo "$$hint"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$$hint"; exit 1; }; \
-	echo "pgBackRest isn't installed here: installing it with apt-get."; \
-	$$root apt-get -qq update; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends pgbackrest >/dev/null
-
-# What checks the alert rules and tells people of alerts. Debian would start both as
-# services, unless a policy says not to while they are installed.
-PROMETHEUS_OK = [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
-PROMETHEUS_HINT = The alerts' tests need these packages of Debian: prometheus prometheus-alertmanager
-
-.PHONY: prometheus
-prometheus:
-	@{ $(PROMETHEUS_OK); } || $(MAKE) --no-print-directory install-prometheus
-
-.PHONY: install-prometheus
-install-prometheus:
-	@command -v apt-get >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(PROMETHEUS_HINT)"; exit 1; }; \
-	echo "Prometheus and its Alertmanager aren't installed here: installing them with apt-get."; \
+	[ -z "$$root" ] || command -v sudo >/dev/null || { $(3); exit 1; }; \
+	missing=$$(for package in $(2); do dpkg -s $$package 2>/dev/null | grep -q '^Status: install ok installed' || echo $$package; done); \
+	missing=$$(echo $${missing:-$(2)}); \
+	echo "Installing with apt-get: $$missing"; \
 	policy=/usr/sbin/policy-rc.d; \
 	if [ ! -e $$policy ]; then \
-		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
 		trap "$$root rm -f $$policy" EXIT; \
-	fi; \
-	$$root apt-get -qq update; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
-	{ $(PROMETHEUS_OK); } || { echo "$(PROMETHEUS_HINT)"; exit 1; }
-
-# What the cluster is made of. Debian would start each of them as a service, unless a
-# policy says not to while they are installed; an existing policy is kept.
-CLUSTER_PROGRAMS = haproxy patroni etcd prometheus prometheus-alertmanager
-CLUSTER_PACKAGES = haproxy patroni etcd-server etcd-client prometheus prometheus-alertmanager
-CLUSTER_OK = PATH=$$PATH:/usr/sbin; for program in $(CLUSTER_PROGRAMS); do command -v $$program >/dev/null || exit 1; done
-CLUSTER_HINT = The cluster needs these packages of Debian: $(CLUSTER_PACKAGES)
-
-.PHONY: install-cluster
-install-cluster: postgres
-	@if ($(CLUSTER_OK)); then exit 0; fi; \
-	command -v apt-get >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CLUSTER_HINT)"; exit 1; }; \
-	missing=$$(for package in $(CLUSTER_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
-	echo "Installing with apt-get:" $$missing; \
-	policy=/usr/sbin/policy-rc.d; \
-	if [ ! -e $$policy ]; then \
 		printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
-		trap "$$root rm -f $$policy" EXIT; \
 	fi; \
 	$$root apt-get -qq update; \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
-	if [ -d /run/systemd/system ]; then $$root systemctl -q disable $$(echo "$$missing" | sed '/etcd-client/d; s/etcd-server/etcd/'); fi; \
-	($(CLUSTER_OK)) || { echo "$(CLUSTER_HINT)"; exit 1; }
+	$(or $(4),:); \
+	{ $(1); } || { $(3); exit 1; }
+endef
+
+# What a package's services are, which must not start with the machine either: only
+# the tests and the cluster want them, and they start their own.
+DISABLE = if [ -d /run/systemd/system ]; then \
+	units=$$(dpkg -L $$missing | sed -En 's,.*/systemd/system/([^@/]*\.(service|timer))$$,\1,p' | sort -u); \
+	[ -z "$$units" ] || $$root systemctl -q disable $$units; fi
+
+.PHONY: postgres
+postgres: build install-postgres ## Find PostgreSQL, or install it
+
+# Debian makes and starts a server of its own as soon as the package is there, unless
+# told not to before; Tillbook brings up one in its own folder.
+POSTGRES_OK = bin/tillbook find-postgres >/dev/null 2>&1
+POSTGRES_HINT = bin/tillbook find-postgres
+NO_SERVER = echo "create_main_cluster = false" | $$root tee -a /etc/postgresql-common/createcluster.conf >/dev/null
+
+.PHONY: install-postgres
+install-postgres: build
+	$(call apt,$(POSTGRES_OK) || [ -e /etc/postgresql-common/createcluster.conf ],postgresql-common,$(POSTGRES_HINT),$(NO_SERVER))
+	$(call apt,$(POSTGRES_OK),postgresql,$(POSTGRES_HINT))
+
+# What makes the backups of the runbook.
+PGBACKREST_OK = command -v pgbackrest >/dev/null
+PGBACKREST_HINT = echo "pgBackRest is needed for the test of backups: apt-get install pgbackrest, or https://pgbackrest.org says how."
+
+.PHONY: pgbackrest install-pgbackrest
+pgbackrest: install-pgbackrest
+install-pgbackrest:
+	$(call apt,$(PGBACKREST_OK),pgbackrest,$(PGBACKREST_HINT))
+
+# What checks the alert rules and tells people of alerts.
+PROMETHEUS_PACKAGES = prometheus prometheus-alertmanager
+PROMETHEUS_OK = [ $$(command -v promtool amtool prometheus-alertmanager | wc -l) = 3 ]
+PROMETHEUS_HINT = echo "The alerts' tests need these packages of Debian: $(PROMETHEUS_PACKAGES)"
+
+.PHONY: prometheus install-prometheus
+prometheus: install-prometheus
+install-prometheus:
+	$(call apt,$(PROMETHEUS_OK),$(PROMETHEUS_PACKAGES),$(PROMETHEUS_HINT),$(DISABLE))
+
+# What the cluster is made of. Debian keeps haproxy in sbin.
+CLUSTER_PROGRAMS = haproxy patroni etcd prometheus prometheus-alertmanager prometheus-node-exporter
+CLUSTER_PACKAGES = haproxy patroni etcd-server etcd-client prometheus prometheus-alertmanager prometheus-node-exporter
+CLUSTER_OK = ( PATH=$$PATH:/usr/sbin; for program in $(CLUSTER_PROGRAMS); do command -v $$program >/dev/null || exit 1; done )
+CLUSTER_HINT = echo "The cluster needs these packages of Debian: $(CLUSTER_PACKAGES)"
+
+.PHONY: install-cluster
+install-cluster: postgres
+	$(call apt,$(CLUSTER_OK),$(CLUSTER_PACKAGES),$(CLUSTER_HINT),$(DISABLE))
 
 # What runs the tools and the tests of the TypeScript SDK.
 NODE_OK = node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null
-NODE_HINT = Node.js 18 or newer and npm are needed; https://nodejs.org says how to install them.
+NODE_HINT = echo "Node.js 18 or newer and npm are needed; https://nodejs.org says how to install them."
 
-.PHONY: node
-node:
-	@$(NODE_OK) || $(MAKE) --no-print-directory install-node
-
-.PHONY: install-node
+.PHONY: node install-node
+node: install-node
 install-node:
-	@command -v apt-get >/dev/null || { echo "$(NODE_HINT)"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(NODE_HINT)"; exit 1; }; \
-	echo "Node.js isn't installed here, or is too old: installing it with apt-get."; \
-	$$root apt-get -qq update; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends nodejs npm >/dev/null; \
-	{ $(NODE_OK); } || { echo "$(NODE_HINT)"; exit 1; }
+	$(call apt,$(NODE_OK),nodejs npm,$(NODE_HINT))
 
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json | node
 	@cd $* && npm ci --no-audit --no-fund --loglevel=error >/dev/null || { \
@@ -283,20 +260,12 @@ install-node:
 
 # The browser that the page's tests drive. CHROMIUM names another one.
 CHROMIUM_OK = [ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null
-CHROMIUM_HINT = Chromium is needed for the page's tests: install it, or name it with CHROMIUM=/path/to/chromium.
+CHROMIUM_HINT = echo "Chromium is needed for the page's tests: install it, or name it with CHROMIUM=/path/to/chromium."
 
-.PHONY: chromium
-chromium:
-	@{ $(CHROMIUM_OK); } || $(MAKE) --no-print-directory install-chromium
-
-.PHONY: install-chromium
+.PHONY: chromium install-chromium
+chromium: install-chromium
 install-chromium:
-	@command -v apt-get >/dev/null || { echo "$(CHROMIUM_HINT)"; exit 1; }; \
-	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	[ -z "$$root" ] || command -v sudo >/dev/null || { echo "$(CHROMIUM_HINT)"; exit 1; }; \
-	echo "Chromium isn't installed here: installing it with apt-get."; \
-	$$root apt-get -qq update; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null
+	$(call apt,$(CHROMIUM_OK),chromium,$(CHROMIUM_HINT))
 
 # The tools have a module of their own, so that what they depend on never meets
 # what Tillbook depends on.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,9 @@ import (
 )
 
 const transferProcedure = "/tillbook.wallet.v1.WalletService/Transfer"
+
+// clientsTrace is the id of the trace that a client has begun.
+const clientsTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 // bound is how long any wait of the test may take.
 const bound = 90 * time.Second
@@ -61,6 +65,8 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 		one.CloseIdleConnections()
 	})
 
+	checkSeen(t, s)
+
 	users, err := traffic.Start(within(t), traffic.Options{URL: s.URL(), Native: s.Native(), TLS: s.TLS()})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +96,6 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 	if err := s.Verify(within(t), program); err != nil {
 		t.Error(err)
 	}
-	checkSeen(t, s)
 	checkGone(t, s)
 	stopped = true
 }
@@ -166,6 +171,7 @@ func (c *client) post(t *testing.T, client *http.Client, kind string, body []byt
 	req.Header.Set("Authorization", c.token())
 	// What a client says of itself counts for nothing.
 	req.Header.Set("X-Request-Id", "mine")
+	req.Header.Set("Traceparent", "00-"+clientsTrace+"-00f067aa0ba902b7-01")
 	res, err := client.Do(req)
 	must(t, err)
 	defer res.Body.Close()
@@ -216,19 +222,36 @@ func (c *client) payWeb(t *testing.T) string {
 	return res.GetTransaction().GetBalanceAfter().GetAmount()
 }
 
-// checkSeen finds what happened in Prometheus and among the traces.
+// checkSeen finds what happened in Prometheus, on the page of alerts and
+// among the traces.
 func checkSeen(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	eventually(t, func() error {
-		if page := get(t, s.TracesURL()); !strings.Contains(page, "Transfer") {
-			return fmt.Errorf("no trace of a transfer in %s", page)
+		trace := get(t, s.TracesURL()+"/trace/"+clientsTrace)
+		for _, want := range []string{"WalletService/Transfer", "ledger.batch", "COMMIT"} {
+			if !strings.Contains(trace, want) {
+				return fmt.Errorf("the client's trace has no %s: %s", want, trace)
+			}
 		}
-		up := get(t, s.PrometheusURL()+"/api/v1/query?query=count(up%7Bjob%3D%22tillbook%22%7D%3D%3D1)")
-		if !strings.Contains(up, `"3"`) {
-			return fmt.Errorf("Prometheus finds not three replicas: %s", up)
+		// Three replicas, three nodes, etcd, HAProxy and the disks.
+		for query, want := range map[string]string{
+			"count(up==1)": "9", "count(ALERTS{alertstate=\"firing\"}) or vector(0)": "0",
+			"count(node_filesystem_avail_bytes)>bool 0": "1", "count(db_standby_staleness_milliseconds)>bool 0": "1",
+		} {
+			answer := get(t, s.PrometheusURL()+"/api/v1/query?query="+url.QueryEscape(query))
+			if !strings.Contains(answer, `"`+want+`"`) {
+				return fmt.Errorf("%s is not %s: %s", query, want, answer)
+			}
+		}
+		rules := get(t, s.PrometheusURL()+"/api/v1/rules")
+		if !strings.Contains(rules, `"health":"ok"`) || strings.Contains(rules, `"health":"err"`) {
+			return fmt.Errorf("not all rules can be evaluated: %s", rules)
 		}
 		return nil
 	})
+	if page := get(t, s.AlertsURL()); !strings.Contains(page, "<h1>Alerts</h1>") {
+		t.Errorf("the page of alerts is %s", page)
+	}
 }
 
 // checkGone closes the stack and finds nothing of it.
@@ -244,9 +267,9 @@ func checkGone(t *testing.T, s *stack.Stack) {
 	pids = append(pids, s.HAProxy().PID(), s.EtcdMembers()[0].PID())
 	must(t, s.Close())
 	for _, pid := range pids {
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
-			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-			t.Errorf("process %d is still there: %s", pid, name)
+		// One that has ended is there until its adoptive parent has asked about it.
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(stat), ") Z ") {
+			t.Errorf("process %d is still there: %s", pid, stat)
 		}
 	}
 	if _, err := os.Stat(s.Dir()); err == nil {

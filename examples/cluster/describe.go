@@ -25,6 +25,7 @@ func describe(out io.Writer, s *stack.Stack, key string) {
 	row("HAProxy", s.StatsURL())
 	row("Prometheus", s.PrometheusURL()+"/alerts")
 	row("Alertmanager", s.AlertmanagerURL())
+	row("Alerts", s.AlertsURL()+"   what it told people")
 	row("Traces", s.TracesURL())
 	row("Files, logs", s.Dir())
 

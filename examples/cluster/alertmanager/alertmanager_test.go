@@ -1,19 +1,12 @@
 package alertmanager_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
-	"mime/quotedprintable"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/mail"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -21,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tillbook/tillbook/examples/cluster/alertmanager"
+	"github.com/tillbook/tillbook/examples/cluster/alerts"
 )
 
 // program finds what Debian's packages install.
@@ -31,110 +25,6 @@ func program(t *testing.T, name string) string {
 		t.Fatalf("%s isn't installed: run `make install-prometheus`, or install the packages prometheus and prometheus-alertmanager", name)
 	}
 	return path
-}
-
-// letter is a mail as it came.
-type letter struct{ to, subject, text string }
-
-// mailbox is an SMTP server that keeps what it gets.
-func mailbox(t *testing.T) (addr string, letters <-chan letter) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	got := make(chan letter, 100)
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if err := talk(conn, got); err != nil {
-					t.Logf("SMTP: %v", err)
-				}
-			}()
-		}
-	}()
-	return listener.Addr().String(), got
-}
-
-// talk takes mail from one client, as far as RFC 5321 needs it.
-func talk(conn net.Conn, got chan<- letter) error {
-	in := bufio.NewReader(conn)
-	fmt.Fprint(conn, "220 test\r\n")
-	for to := ""; ; {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return nil // it left
-		}
-		switch verb := strings.ToUpper(strings.Fields(line + " .")[0]); verb {
-		case "RCPT":
-			to = strings.TrimSpace(line)
-			fmt.Fprint(conn, "250 OK\r\n")
-		case "DATA":
-			fmt.Fprint(conn, "354 go on\r\n")
-			var text bytes.Buffer
-			for {
-				line, err := in.ReadString('\n')
-				if err != nil {
-					return err
-				}
-				if line == ".\r\n" {
-					break
-				}
-				text.WriteString(strings.TrimPrefix(line, "."))
-			}
-			l, err := read(&text)
-			if err != nil {
-				return err
-			}
-			l.to = to
-			got <- l
-			fmt.Fprint(conn, "250 OK\r\n")
-		case "QUIT":
-			fmt.Fprint(conn, "221 bye\r\n")
-			return nil
-		default:
-			fmt.Fprint(conn, "250 OK\r\n")
-		}
-	}
-}
-
-func read(r io.Reader) (l letter, err error) {
-	m, err := mail.ReadMessage(r)
-	if err != nil {
-		return l, err
-	}
-	if l.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
-		return l, err
-	}
-	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	if err != nil {
-		return l, err
-	}
-	part, err := multipart.NewReader(m.Body, params["boundary"]).NextRawPart()
-	if err != nil {
-		return l, err
-	}
-	text, err := io.ReadAll(quotedprintable.NewReader(part))
-	l.text = string(text)
-	return l, err
-}
-
-// hook is a webhook's receiver.
-func hook(t *testing.T) (url string, calls <-chan string) {
-	t.Helper()
-	got := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		got <- string(body)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL, got
 }
 
 // start runs Alertmanager with our configuration until the test ends.
@@ -215,34 +105,61 @@ func next[T any](t *testing.T, what string, from <-chan T) (v T) {
 }
 
 func TestPagesComeByMailAndWebhookAndTicketsByMail(t *testing.T) {
-	smtp, letters := mailbox(t)
-	webhook, calls := hook(t)
+	letters, calls := make(chan alerts.Notice, 100), make(chan alerts.Notice, 100)
+	receiver, err := alerts.Listen("127.0.0.1:0", "127.0.0.1:0", func(n alerts.Notice) {
+		map[string]chan alerts.Notice{alerts.Mail: letters, alerts.Webhook: calls}[n.By] <- n
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = receiver.Close() })
 	url := start(t, alertmanager.Config{
-		SMTP: smtp, From: "tillbook@example.com", To: "oncall@example.com", Webhook: webhook, Wait: "100ms",
+		SMTP: receiver.SMTP(), From: "tillbook@example.com", To: "oncall@example.com", Webhook: receiver.WebhookURL(), Wait: "100ms",
 	})
 
 	ring(t, url, "LedgerImbalance", "page", "The balances of USD sum to 1, not to 0.")
 	page := next(t, "mail", letters)
-	if page.to != "RCPT TO:<oncall@example.com>" || page.subject != "[FIRING page] LedgerImbalance: The balances of USD sum to 1, not to 0." {
+	if page.To != "oncall@example.com" || page.Subject != "[FIRING page] LedgerImbalance: The balances of USD sum to 1, not to 0." {
 		t.Errorf("the mail is %+v", page)
 	}
 	for _, want := range []string{"not to 0.", "Why it matters.", "https://example.com/RUNBOOK.md#x", "asset: USD"} {
-		if !strings.Contains(page.text, want) {
-			t.Errorf("the mail lacks %q:\n%s", want, page.text)
+		if !strings.Contains(page.Text, want) {
+			t.Errorf("the mail lacks %q:\n%s", want, page.Text)
 		}
 	}
-	if call := next(t, "webhook", calls); !strings.Contains(call, `"alertname":"LedgerImbalance"`) || !strings.Contains(call, "not to 0.") {
-		t.Errorf("the webhook got %s", call)
+	call := next(t, "webhook", calls)
+	if call.Subject != "[FIRING] LedgerImbalance: The balances of USD sum to 1, not to 0." || !strings.Contains(call.Text, "Why it matters.") {
+		t.Errorf("the webhook got %+v", call)
 	}
 
 	ring(t, url, "DiskFilling", "ticket", "/data will be full within 4 days.")
-	if ticket := next(t, "mail", letters); !strings.Contains(ticket.subject, "DiskFilling") {
+	if ticket := next(t, "mail", letters); !strings.Contains(ticket.Subject, "DiskFilling") {
 		t.Errorf("the mail is %+v", ticket)
 	}
 
 	// A page after it comes by webhook, and nothing of the ticket before it.
 	ring(t, url, "SealLag", "page", "Nothing is sealed.")
-	if call := next(t, "webhook", calls); !strings.Contains(call, `"alertname":"SealLag"`) {
-		t.Errorf("the webhook got %s", call)
+	if call := next(t, "webhook", calls); !strings.Contains(call.Subject, "SealLag") {
+		t.Errorf("the webhook got %+v", call)
+	}
+	checkShown(t, receiver)
+}
+
+// checkShown finds on the receiver's page what came by both ways.
+func checkShown(t *testing.T, receiver *alerts.Receiver) {
+	t.Helper()
+	res, err := http.Get(receiver.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	shown, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"mail to oncall@example.com", "webhook", "[FIRING page] LedgerImbalance", "[FIRING] SealLag"} {
+		if !strings.Contains(string(shown), want) {
+			t.Errorf("the page lacks %q:\n%s", want, shown)
+		}
 	}
 }

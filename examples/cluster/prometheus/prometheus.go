@@ -2,9 +2,14 @@
 // for package stack to fill in.
 package prometheus
 
-import "embed"
+import _ "embed"
 
-// Files are prometheus.yaml, a text/template, and what it names.
+// Config is prometheus.yaml, a text/template.
 //
-//go:embed *.yaml
-var Files embed.FS
+//go:embed prometheus.yaml
+var Config string
+
+// Rules is rules.yaml, which Config names.
+//
+//go:embed rules.yaml
+var Rules []byte

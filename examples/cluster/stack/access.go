@@ -131,16 +131,11 @@ func (s *Stack) NodeURL(n *Node) string {
 	return fmt.Sprintf("postgres://postgres:%s@%s/tillbook?sslmode=disable&connect_timeout=2", s.passwords.Superuser, n.postgres)
 }
 
-// StandbyURL is for reads that may be old: any standby, and the primary if there is
-// none. It is past all links.
-func (s *Stack) StandbyURL() string {
-	var url string
-	for i, host := range s.nodeAddresses() {
-		if i > 0 {
-			url += ","
-		}
-		url += host
-	}
-	return fmt.Sprintf("postgres://tillbook_server:%s@%s/tillbook?target_session_attrs=prefer-standby&sslmode=disable&connect_timeout=2",
-		s.passwords.Server, url)
+// StandbyURL is a node's database for a replica that reads what may be old, while the
+// node is a standby. It is past all links.
+func (s *Stack) StandbyURL(n *Node) string { return s.standbyURL(n.postgres) }
+
+// standbyURL names one node: a replica must not read from several.
+func (s *Stack) standbyURL(host string) string {
+	return fmt.Sprintf("postgres://tillbook_server:%s@%s/tillbook?sslmode=disable&connect_timeout=2", s.passwords.Server, host)
 }

@@ -1,8 +1,8 @@
 // Package stack runs a whole deployment of Tillbook on one machine, out of the
 // configuration files that a real one would start from: replicas behind HAProxy,
 // PostgreSQL as a primary and synchronous standbys under Patroni and etcd, Prometheus
-// and a receiver of traces. Everything listens on 127.0.0.1. Programs that break
-// things use it, and the tests of these.
+// and Alertmanager, and receivers of traces and alerts. Everything listens on
+// 127.0.0.1. Programs that break things use it, and the tests of these.
 //
 //	s, err := stack.Start(ctx, stack.Options{Binary: "bin/tillbook", HAProxy: true})
 //	if err != nil { … }        // says what isn't installed, or which port is taken
@@ -31,7 +31,8 @@
 //
 // A client tells itself from others by its address: HAProxy passes it on in
 // X-Forwarded-For, and replicas trust 127.0.0.1 alone, so that a client that dials
-// from another address of 127.0.0.0/8 is somebody else to the limits by address.
+// from another address of 127.0.0.0/8 is somebody else to the limits by address, and
+// its traces are linked instead of continued.
 //
 // # The network
 //

@@ -3,16 +3,17 @@ package stack
 import (
 	"context"
 	"encoding/json"
-	"io/fs"
 	"os"
 	"syscall"
 
+	"github.com/tillbook/tillbook/examples/cluster/alertmanager"
+	"github.com/tillbook/tillbook/examples/cluster/alerts"
 	"github.com/tillbook/tillbook/examples/cluster/prometheus"
 )
 
-// monitoring is where Prometheus and its Alertmanager listen.
+// monitoring is where Prometheus listens, and what it needs.
 type monitoring struct {
-	prometheus, alertmanager string
+	prometheus, alertmanager, nodeExporter string
 }
 
 // PrometheusURL shows metrics and alerts.
@@ -21,44 +22,56 @@ func (s *Stack) PrometheusURL() string { return "http://" + s.monitoring.prometh
 // AlertmanagerURL shows what is to be told to somebody.
 func (s *Stack) AlertmanagerURL() string { return "http://" + s.monitoring.alertmanager }
 
+// AlertsURL shows what Alertmanager told somebody, by e-mail and by webhook.
+func (s *Stack) AlertsURL() string { return s.alerts.URL() }
+
 func (s *Stack) newMonitoring() (err error) {
-	if s.monitoring.prometheus, err = s.ports.take("prometheus", 0); err != nil {
-		return err
+	m := &s.monitoring
+	var page, mail string
+	for kind, to := range map[string]*string{
+		"prometheus": &m.prometheus, "alertmanager": &m.alertmanager, "node-exporter": &m.nodeExporter, "alerts": &page, "mail": &mail,
+	} {
+		if *to, err = s.ports.take(kind, 0); err != nil {
+			return err
+		}
 	}
-	s.monitoring.alertmanager, err = s.ports.take("alertmanager", 0)
+	s.alerts, err = alerts.Listen(page, mail, nil)
 	return err
+}
+
+// writeMonitoring writes the configuration files into a folder.
+func (s *Stack) writeMonitoring(dir string) (alertmanagerConfig string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := fill(dir+"/prometheus.yaml", prometheus.Config, 0o644, s.monitored(dir)); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(dir+"/rules.yaml", prometheus.Rules, 0o644); err != nil {
+		return "", err
+	}
+	if err := s.writeTargets(); err != nil {
+		return "", err
+	}
+	return alertmanager.Write(dir, alertmanager.Config{
+		SMTP: s.alerts.SMTP(), From: "alerts@tillbook.example", To: "oncall@tillbook.example", Webhook: s.alerts.WebhookURL(),
+	})
 }
 
 func (s *Stack) startMonitoring(ctx context.Context) error {
 	dir := s.dirs.file("config", "prometheus")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	names, err := fs.Glob(prometheus.Files, "*.yaml")
+	alertmanagerConfig, err := s.writeMonitoring(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		text, err := fs.ReadFile(prometheus.Files, name)
-		if err != nil {
-			return err
-		}
-		if name == "prometheus.yaml" {
-			err = fill(dir+"/"+name, string(text), 0o644, s.monitored(dir))
-		} else {
-			err = os.WriteFile(dir+"/"+name, text, 0o644)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := s.writeTargets(); err != nil {
-		return err
+	s.nodeExporter = &Process{
+		name: "node-exporter", program: s.programs.nodeExporter, dirs: s.dirs, stopping: syscall.SIGTERM,
+		args: []string{"--web.listen-address", s.monitoring.nodeExporter, "--collector.disable-defaults", "--collector.filesystem"},
 	}
 	s.alertmanager = &Process{
 		name: "alertmanager", program: s.programs.alertmanager, dirs: s.dirs, stopping: syscall.SIGTERM,
 		args: []string{
-			"--config.file", dir + "/alertmanager.yaml", "--storage.path", s.dirs.file("alertmanager"),
+			"--config.file", alertmanagerConfig, "--storage.path", s.dirs.file("alertmanager"),
 			"--web.listen-address", s.monitoring.alertmanager, "--cluster.listen-address", "",
 		},
 	}
@@ -69,10 +82,13 @@ func (s *Stack) startMonitoring(ctx context.Context) error {
 			"--web.listen-address", s.monitoring.prometheus, "--log.level", "warn",
 		},
 	}
-	for _, p := range []*Process{s.alertmanager, s.prometheus} {
+	for _, p := range []*Process{s.nodeExporter, s.alertmanager, s.prometheus} {
 		if err := p.Start(); err != nil {
 			return err
 		}
+	}
+	if err := await(ctx, "the node exporter", answers("http://"+s.monitoring.nodeExporter+"/metrics"), s.nodeExporter); err != nil {
+		return err
 	}
 	if err := await(ctx, "Alertmanager", answers(s.AlertmanagerURL()+"/-/ready"), s.alertmanager); err != nil {
 		return err
@@ -83,9 +99,9 @@ func (s *Stack) startMonitoring(ctx context.Context) error {
 // monitored are the values of prometheus.yaml.
 func (s *Stack) monitored(dir string) any {
 	values := struct {
-		Dir, Alertmanager, Targets, HAProxy string
-		Patroni, Etcd                       []string
-	}{Dir: dir, Alertmanager: s.monitoring.alertmanager, Targets: s.targets()}
+		Dir, Alertmanager, NodeExporter, Targets, HAProxy string
+		Patroni, Etcd                                     []string
+	}{Dir: dir, Alertmanager: s.monitoring.alertmanager, NodeExporter: s.monitoring.nodeExporter, Targets: s.targets()}
 	if s.haproxy != nil {
 		values.HAProxy = s.haproxy.stats
 	}

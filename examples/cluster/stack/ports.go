@@ -17,8 +17,8 @@ var knownPorts = map[string]int{
 	"replica": 8101, "replica-native": 8201,
 	"postgres": 5441, "postgres-seen": 5451, "patroni": 8011, "patroni-seen": 8021,
 	"etcd": 2381, "etcd-peer": 2391, "etcd-seen": 2401,
-	"prometheus": 9090, "alertmanager": 9093,
-	"traces": 4318, "control": 8474,
+	"prometheus": 9090, "alertmanager": 9093, "node-exporter": 9100,
+	"traces": 4318, "control": 8474, "alerts": 8475, "mail": 8425,
 }
 
 // ports hands out addresses on 127.0.0.1.

@@ -13,6 +13,7 @@ type programs struct {
 	postgres                          string // the folder
 	patroni, etcd                     string
 	haproxy, prometheus, alertmanager string
+	nodeExporter                      string
 }
 
 // find looks for what the options need. The error names the packages of Debian that
@@ -45,6 +46,7 @@ func find(o Options) (p programs, err error) {
 	if o.Prometheus {
 		look(&p.prometheus, "prometheus", "prometheus")
 		look(&p.alertmanager, "prometheus-alertmanager", "prometheus-alertmanager")
+		look(&p.nodeExporter, "prometheus-node-exporter", "prometheus-node-exporter")
 	}
 	if len(missing) > 0 {
 		return p, fmt.Errorf("the cluster needs what isn't installed here: `make install-cluster` or `apt-get install %s`", strings.Join(missing, " "))

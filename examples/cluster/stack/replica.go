@@ -91,7 +91,13 @@ func (s *Stack) newReplica(set, program string, i int) (*Replica, error) {
 		"--database-url", s.databaseURL("tillbook_server", s.passwords.Server, hosts), "--secret-file", s.dirs.file("secret"),
 		"--trusted-proxies", "127.0.0.1/32", "--drain-delay", drainDelay.String(), "--log-format", "json",
 	}
-	r.env = []string{"OTEL_RESOURCE_ATTRIBUTES=service.instance.id=" + r.name}
+	// Variables, because a version that came before them must start, too.
+	r.env = []string{
+		"OTEL_RESOURCE_ATTRIBUTES=service.instance.id=" + r.name, "TILLBOOK_TRUSTED_TRACERS=127.0.0.1/32",
+	}
+	if len(hosts) > 1 {
+		r.env = append(r.env, "TILLBOOK_READ_DATABASE_URL="+s.standbyURL(hosts[(i+1)%len(hosts)]))
+	}
 	if s.traces != nil {
 		r.env = append(r.env, "OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT="+s.traces.URL())
 	}

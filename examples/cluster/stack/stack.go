@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillbook/tillbook/examples/cluster/alerts"
 	"github.com/tillbook/tillbook/examples/cluster/traces"
 )
 
@@ -43,7 +44,8 @@ type Options struct {
 	Etcd int
 	// HAProxy puts a load balancer with TLS in front.
 	HAProxy bool
-	// Prometheus collects metrics and raises alerts.
+	// Prometheus collects metrics and raises alerts, of which Alertmanager tells a
+	// receiver that shows them.
 	Prometheus bool
 	// Traces receives traces from the replicas and shows them.
 	Traces bool
@@ -91,6 +93,8 @@ type Stack struct {
 	haproxy      *HAProxy
 	prometheus   *Process
 	alertmanager *Process
+	nodeExporter *Process
+	alerts       *alerts.Receiver
 	monitoring   monitoring
 	traces       *traces.Receiver
 
@@ -232,7 +236,7 @@ func (s *Stack) anyPort() (string, error) {
 // Close ends all parts, those that serve first, and removes the folder if Start made
 // it. A second Close does nothing.
 func (s *Stack) Close() error {
-	front := []*Process{s.prometheus, s.alertmanager}
+	front := []*Process{s.prometheus, s.alertmanager, s.nodeExporter}
 	for _, set := range s.sets {
 		for _, r := range set.replicas {
 			front = append(front, r.Process)
@@ -264,6 +268,10 @@ func (s *Stack) Close() error {
 	s.links = nil
 	if s.traces != nil {
 		err = errors.Join(err, s.traces.Close())
+	}
+	if s.alerts != nil {
+		err = errors.Join(err, s.alerts.Close())
+		s.alerts = nil
 	}
 	if s.temporary {
 		err = errors.Join(err, os.RemoveAll(s.dirs.root))

@@ -19,9 +19,10 @@ func build(ctx context.Context, revision, program string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, err := git(ctx, "rev-parse", "--short", revision+"^{commit}")
+	name, err := git(ctx, "rev-parse", "--verify", "--short", revision+"^{commit}")
 	if err != nil {
-		return "", fmt.Errorf("there is no revision %s to begin with: %w", revision, err)
+		return "", fmt.Errorf("this clone has no revision %s to begin with; if it is shallow, `git fetch --deepen 50 --tags` brings what is missing, "+
+			"and UPGRADE_FROM names another revision: %w", revision, err)
 	}
 	archive := filepath.Join(folder, "source.tar")
 	if _, err := git(ctx, "archive", "-o", archive, revision); err != nil {
@@ -39,9 +40,9 @@ func build(ctx context.Context, revision, program string) (string, error) {
 }
 
 // before is the newest tag that isn't the current commit itself, or else the commit
-// before it, on the main line.
+// before it; both on the main line, which is the first parent of each merge.
 func before(ctx context.Context) string {
-	if tag, err := git(ctx, "describe", "--tags", "--abbrev=0", "HEAD^"); err == nil {
+	if tag, err := git(ctx, "describe", "--tags", "--first-parent", "--abbrev=0", "HEAD^"); err == nil {
 		return tag
 	}
 	return "HEAD^"
