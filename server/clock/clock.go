@@ -78,7 +78,7 @@ func (c *Clock) Run(ctx context.Context) {
 			return
 		}
 		if err := c.set(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Logger.Warn("the database's clock can't be read", "error", err)
+			c.cfg.Logger.WarnContext(ctx, "the database's clock can't be read", "error", err)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (c *Clock) set(ctx context.Context) error {
 	}
 	c.ahead.Store(int64(ahead))
 	if ahead.Abs() >= told || before.Abs() >= told {
-		c.cfg.Logger.Warn("this machine's clock differs from the database's, whose is used", "database_ahead", ahead)
+		c.cfg.Logger.WarnContext(ctx, "this machine's clock differs from the database's, whose is used", "database_ahead", ahead)
 	}
 	return nil
 }
