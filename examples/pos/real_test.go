@@ -119,6 +119,13 @@ func TestAKilledCounterGoesOnWhereItStopped(t *testing.T) {
 	s.see("PAID", "USD 8.00 by ", "Enter goes on")
 	s.press(enter)
 	s.see("Enter sells", "● online")
+	// It knows by asking. The receipt comes with the server's message, later.
+	eventually(t, func() string {
+		if strings.Contains(w.printed(), "USD 8.00") {
+			return ""
+		}
+		return "no receipt"
+	})
 
 	w.stop()
 	s.see("○ offline")
