@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 
 	"go.opentelemetry.io/otel/metric"
 
@@ -62,7 +63,7 @@ func (s *Server) openPools(ctx context.Context, cfg store.Config) (*pools, error
 		MaxLag: s.cfg.ReadMaxLag, Logger: s.cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--read-database-url: %w", err)
 	}
 	s.own(func() error { p.past.Close(); return nil })
 	s.background(p.past.Run)
