@@ -120,6 +120,9 @@ func (l *life) event(_ context.Context, e terminal.Event) {
 		l.shown = e.Offered
 		l.offered <- struct{}{}
 	case e.Paid != nil:
+		if l.dies == steps[5] {
+			<-l.died // the message may be here before the answer, but the device prints no more
+		}
 		if l.dead(steps[6]) {
 			return
 		}
