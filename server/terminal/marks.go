@@ -58,16 +58,25 @@ func (m *marks) add(to *[]uuid.UUID, checkouts ...uuid.UUID) {
 
 // run notes until ctx ends, and once more then.
 func (m *marks) run(ctx context.Context) {
-	ticker := time.NewTicker(retryNotes)
-	defer ticker.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-m.woken:
-		case <-ticker.C:
-		case <-ctx.Done():
-		}
+	repeat(ctx, m.woken, retryNotes, func() {
 		m.write(ctx)
 		rest(ctx, noteEvery)
+	})
+}
+
+// repeat does something when it is woken, at the latest every so often, and once more
+// after ctx has ended: what came while it was done the time before is done then.
+func repeat(ctx context.Context, woken <-chan struct{}, every time.Duration, do func()) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for last := false; !last; {
+		select {
+		case <-woken:
+		case <-ticker.C:
+		case <-ctx.Done():
+			last = true
+		}
+		do()
 	}
 }
 

@@ -79,19 +79,13 @@ func merged(before, s seen) seen {
 
 // run writes until ctx ends, and once more then.
 func (p *presence) run(ctx context.Context) {
-	timer := time.NewTicker(p.every)
-	defer timer.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+	repeat(ctx, nil, p.every, func() {
 		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		if err := p.write(writeCtx); err != nil {
 			p.log.WarnContext(ctx, "what terminals say can't be written", "error", err)
 		}
 		cancel()
-	}
+	})
 }
 
 // write writes what there is; after an error the rest is kept for the next time.
