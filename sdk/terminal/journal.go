@@ -101,6 +101,9 @@ func (j *Journal) note(r record) error {
 	if j.err != nil {
 		return fmt.Errorf("write the journal: %w", j.err)
 	}
+	if recordFixed+len(r.data) > maxRecord {
+		return errRecord // it couldn't be read again, nor what is noted behind it
+	}
 	if j.file != nil {
 		if err := j.append(appendRecord(nil, r)); err != nil {
 			return fmt.Errorf("write the journal: %w", err)
@@ -115,6 +118,8 @@ func (j *Journal) note(r record) error {
 	}
 	return nil
 }
+
+var errRecord = fmt.Errorf("write the journal: a message is larger than %d bytes", maxRecord-recordFixed)
 
 // append writes at the end. What a failed write left there is cut off, since nothing
 // behind it could be read.

@@ -85,6 +85,24 @@ func same(a, b state) bool {
 		len(a.requests) == len(b.requests) && (len(a.requests) == 0 || reflect.DeepEqual(a.requests, b.requests))
 }
 
+func TestWhatIsTooLargeForAJournalIsRefusedAndHidesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := mustOpen(t, path)
+	large := record{kind: kindBegin, number: 1, data: make([]byte, maxRecord)}
+	if err := j.note(large); err == nil {
+		t.Error("it was taken")
+	}
+	large.data = large.data[recordFixed:]
+	for _, r := range []record{large, {kind: kindEpoch, number: 7}} {
+		if err := j.note(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := mustOpen(t, path).now(); again.epoch != 7 || len(again.open) != len(large.data) {
+		t.Errorf("it says epoch %d and %d bytes", again.epoch, len(again.open))
+	}
+}
+
 func TestAFlippedBitEndsAJournalThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := mustOpen(t, path)
