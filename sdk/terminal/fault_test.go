@@ -109,7 +109,7 @@ func (l *life) call(ctx context.Context, method string, req, res any, conn *grpc
 
 // event shows what is offered and prints what is paid. Where it can't know whether a
 // receipt is on paper, it looks.
-func (l *life) event(_ context.Context, e terminal.Event) {
+func (l *life) event(ctx context.Context, e terminal.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -120,8 +120,11 @@ func (l *life) event(_ context.Context, e terminal.Event) {
 		l.shown = e.Offered
 		l.offered <- struct{}{}
 	case e.Paid != nil:
-		if l.dies == steps[5] {
-			<-l.died // the message may be here before the answer, but the device prints no more
+		if l.dies == steps[5] { // the message may be here before the answer, but the device prints no more
+			select {
+			case <-l.died:
+			case <-ctx.Done():
+			}
 		}
 		if l.dead(steps[6]) {
 			return
