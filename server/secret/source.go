@@ -128,12 +128,12 @@ func (f File) create(word string) error {
 	if err := os.Link(temp, string(f)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make a key: %w", err)
 	}
-	return nil
+	return f.syncFolder()
 }
 
 // Prepend puts a key in front of those in the file, and makes the file, readable by
-// its owner only, if there is none. Who reads it meanwhile gets
-// the old content or the new one; its owner and mode stay as far as this process
+// its owner only, if there is none. Who reads it meanwhile gets the old content or the
+// new one; its owner and mode stay as far as this process
 // may keep them.
 func (f File) Prepend(word string) error {
 	info, err := os.Stat(string(f))
@@ -153,6 +153,19 @@ func (f File) Prepend(word string) error {
 	}
 	defer os.Remove(temp)
 	if err := errors.Join(os.Chmod(temp, info.Mode().Perm()), keepOwner(temp, info), os.Rename(temp, string(f))); err != nil {
+		return fmt.Errorf("write the key: %w", err)
+	}
+	return f.syncFolder()
+}
+
+// syncFolder has the file's new name outlive a loss of power: what a lost key seals
+// can't be opened again.
+func (f File) syncFolder() error {
+	folder, err := os.Open(filepath.Dir(string(f)))
+	if err != nil {
+		return fmt.Errorf("write the key: %w", err)
+	}
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}
 	return nil
