@@ -35,7 +35,7 @@ func parseOpaque(prefix, text string) (opaque, bool) {
 		return opaque{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil {
+	if err != nil || len(raw) != opaqueBytes { // decoding skips line ends
 		return opaque{}, false
 	}
 	return opaque(raw), true
