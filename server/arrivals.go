@@ -164,10 +164,34 @@ func (b *arrivingBody) Read(p []byte) (int, error) {
 
 type cutKey struct{}
 
-// cuttable returns the context of a call whose request arrive can cut off.
+// cuttableContext is that of a call of grpc-go whose request can be cut off. It then
+// ends as if its deadline had passed, since grpc-go tells the client at once, and
+// nothing but what a context can say.
+type cuttableContext struct {
+	context.Context
+	cut context.CancelFunc
+}
+
 func cuttable(ctx context.Context) context.Context {
-	ctx, cut := context.WithCancel(ctx) // it ends with its parent, at the end of the call
-	return context.WithValue(ctx, cutKey{}, cut)
+	ctx, end := context.WithCancelCause(ctx) // which ends with its parent, at the end of the call
+	return &cuttableContext{ctx, func() { end(context.DeadlineExceeded) }}
+}
+
+// Err says why it ended.
+func (c *cuttableContext) Err() error {
+	err := c.Context.Err()
+	if err != nil && context.Cause(c.Context) == context.DeadlineExceeded { //nolint:errorlint // only what is set above
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// Value knows cut.
+func (c *cuttableContext) Value(key any) any {
+	if key == (cutKey{}) {
+		return c.cut
+	}
+	return c.Context.Value(key)
 }
 
 // arrive returns a read of a request that is counted until it is done, and that ends

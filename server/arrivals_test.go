@@ -125,7 +125,7 @@ func TestTheSlowestRequestMakesRoom(t *testing.T) {
 			for range 5 {
 				slow = append(slow, h.beginSlow(t, h2, door, transferProcedure, ""))
 			}
-			want := map[string]string{"main": "429 Too Many Requests", "native": "gRPC 8"}[door]
+			want := map[string]string{"main": "429 Too Many Requests", "native": "gRPC 4"}[door]
 			for i := range 2 {
 				if got := slow[i].status(t); got != want {
 					t.Errorf("call %d is answered with %s", i, got)
