@@ -23,7 +23,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/storetest"
@@ -67,6 +69,9 @@ func TestADayOfMutationsHurtsNobody(t *testing.T) {
 		if d.codes.count(code) == 0 {
 			t.Errorf("no message was answered with %s: they don't get far", code)
 		}
+	}
+	if n := int64(d.codes.count("unauthenticated")); n > messages/4 {
+		t.Errorf("%d messages were of callers who aren't any more", n)
 	}
 	r.balances(t, url)
 }
@@ -145,9 +150,17 @@ type message struct {
 	body                 []byte
 }
 
-// rare are procedures that take long: they hash passwords, or go through all books.
-func rare(procedure string) bool {
-	return hashes[procedure] || procedure == ledgerv1connect.LedgerServiceVerifyProcedure || procedure == ledgerv1connect.LedgerServiceGetTrialBalanceProcedure
+// rarely is of how many messages one goes to a procedure that takes long: one that
+// hashes passwords, is a stream, or goes through all books.
+func (d *day) rarely(procedure string) int {
+	switch {
+	case procedure == ledgerv1connect.LedgerServiceVerifyProcedure, procedure == ledgerv1connect.LedgerServiceGetTrialBalanceProcedure:
+		return 1000
+	case hashes[procedure], d.methods[procedure].IsStreamingServer():
+		return 32
+	default:
+		return 1
+	}
 }
 
 // message makes the n-th, of its own random numbers, so that it is the same whoever
@@ -155,7 +168,7 @@ func rare(procedure string) bool {
 func (d *day) message(n int64) message {
 	random := rand.New(rand.NewPCG(d.seed, uint64(n)))
 	procedure := d.names[random.IntN(len(d.names))]
-	for (rare(procedure) || d.methods[procedure].IsStreamingServer()) && random.IntN(32) != 0 {
+	for random.IntN(d.rarely(procedure)) != 0 {
 		procedure = d.names[random.IntN(len(d.names))]
 	}
 	door := random.IntN(len(doors))
@@ -164,11 +177,14 @@ func (d *day) message(n int64) message {
 		n: n, procedure: procedure, who: d.caller(m, procedure),
 		door: doors[door], client: d.clients[door][random.IntN(dayConnections)],
 	}
-	if random.IntN(2) == 0 && !endsCallers[procedure] {
+	if random.IntN(2) == 0 {
 		m.ids = maps.Clone(d.prize)
 		maps.Copy(m.ids, d.own)
 	}
 	msg.body, msg.spoilt = d.spoil(m, procedure)
+	if harmful[procedure] {
+		msg.body = append([]byte{neverRight}, msg.body...)
+	}
 	return msg
 }
 
@@ -187,8 +203,17 @@ func (d *day) caller(m *mutator, procedure string) string {
 	return pick(m, d.callers)
 }
 
-// endsCallers are procedures that would take from a caller what they call with.
-var endsCallers = map[string]bool{terminalv1connect.TerminalServiceRevokeTerminalProcedure: true}
+// harmful are procedures that, when a request is right, rightly take from others what
+// they need for theirs: a session, a terminal, the right to pay. Of these, none is.
+var harmful = map[string]bool{
+	authv1connect.AuthServiceLogoutProcedure:                 true,
+	authv1connect.AuthServiceChangePasswordProcedure:         true,
+	terminalv1connect.TerminalServiceRevokeTerminalProcedure: true,
+	limitv1connect.LimitServiceSetLimitProcedure:             true,
+}
+
+// neverRight is a tag that no message may have: of field 0, and of no kind.
+const neverRight = 0x07
 
 // spoil makes a request that is right and then changes its fields, its bytes, or
 // both; or takes another procedure's.
