@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,10 +62,7 @@ func (s *Service) GetUser(ctx context.Context, req *userv1.GetUserRequest) (*use
 		}
 		by.PhoneNumber = string(number)
 	case *userv1.GetUserRequest_Username:
-		// PostgreSQL takes no text with a NUL in it, so nobody is called that.
-		if by.Username = req.GetUsername(); strings.ContainsRune(by.Username, 0) {
-			return nil, errNotFound
-		}
+		by.Username = req.GetUsername()
 	default:
 		user, err := id.Parse(id.User, req.GetUserId())
 		if err != nil {
