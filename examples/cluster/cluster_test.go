@@ -65,6 +65,8 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 		one.CloseIdleConnections()
 	})
 
+	t.Run("what is for operators", func(t *testing.T) { c.checkHidden(t) })
+
 	checkSeen(t, s)
 
 	users, err := traffic.Start(within(t), traffic.Options{URL: s.URL(), Native: s.Native(), TLS: s.TLS()})
@@ -182,6 +184,22 @@ func (c *client) post(t *testing.T, client *http.Client, kind string, body []byt
 	}
 	checkRequestID(t, res.Header.Get("X-Request-Id"))
 	return answer
+}
+
+// checkHidden finds that those who come through the load balancer see neither probes nor
+// metrics.
+func (c *client) checkHidden(t *testing.T) {
+	t.Helper()
+	for path, want := range map[string]int{
+		"/healthz": http.StatusOK, "/metrics": http.StatusNotFound, "/%6detrics": http.StatusNotFound, "/%72eadyz": http.StatusNotFound,
+	} {
+		res, err := c.http.Get(c.stack.URL() + path)
+		must(t, err)
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s answers %s", path, res.Status)
+		}
+	}
 }
 
 // checkRequestID finds the one that the load balancer made: it begins with the client's

@@ -28,6 +28,9 @@ func (v *visit) transactions(ctx context.Context) error {
 		v.add(Fail, fmt.Sprintf("Find out whose it is, then: ROLLBACK PREPARED '%s';", p.ID),
 			"The transaction %q is prepared for %s: it keeps its locks and holds up events, sealing and vacuum.", p.ID, p.Age.Round(time.Second))
 	}
+	if err := v.sees(ctx); err != nil {
+		return err
+	}
 	held, err := list[open](ctx, v, `
 		SELECT pid, coalesce(usename, '-'), coalesce(application_name, '-'), coalesce(state, '-'), clock_timestamp() - xact_start
 		  FROM pg_stat_activity

@@ -16,7 +16,7 @@ import (
 func (v *visit) connections(ctx context.Context) error {
 	var most, reserved, used int
 	err := v.row(ctx, `SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int,
-		(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')`, &most, &reserved, &used)
+		(SELECT coalesce(sum(numbackends), 0) FROM pg_stat_database)::int`, &most, &reserved, &used)
 	if err != nil {
 		return err
 	}

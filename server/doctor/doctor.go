@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -128,6 +129,20 @@ func Worst(findings []Finding) (worst Level) {
 		worst = max(worst, f.Level)
 	}
 	return worst
+}
+
+var errHidden = errors.New("this role may not see what other roles do")
+
+// sees fails with errHidden if PostgreSQL would hide other roles' sessions from this
+// one: it leaves them out or blank, and what is hidden must not look as if it were fine,
+// or missing.
+func (v *visit) sees(ctx context.Context) error {
+	var all bool
+	err := v.row(ctx, `SELECT pg_has_role('pg_read_all_stats', 'USAGE')`, &all)
+	if err == nil && !all {
+		err = errHidden
+	}
+	return err
 }
 
 // row reads one row.

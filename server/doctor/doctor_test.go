@@ -16,18 +16,19 @@ import (
 
 // patient is a database on a server of its own.
 type patient struct {
-	t    *testing.T
-	url  string
-	conn *pgx.Conn
-	keys *secret.Keys
+	t      *testing.T
+	server *storetest.Server
+	url    string
+	conn   *pgx.Conn
+	keys   *secret.Keys
 	// store is what the doctor uses.
 	store *store.Store
 }
 
-func newPatient(t *testing.T) *patient {
+func newPatient(t *testing.T, settings map[string]string) *patient {
 	t.Helper()
-	server := storetest.NewServer(t, map[string]string{"max_prepared_transactions": "5", "max_connections": "60"})
-	p := &patient{t: t, url: server.URL()}
+	server := storetest.NewServer(t, settings)
+	p := &patient{t: t, server: server, url: server.URL()}
 	var err error
 	if p.keys, err = secret.Parse(secret.Generate()); err != nil {
 		t.Fatal(err)
@@ -227,6 +228,12 @@ var afflictions = []affliction{
 		afflict: []string{"INSERT INTO secret_keys (id, end_time, retire_time) VALUES ('x', now(), now())", replicaRow("a", "v1", "5", "0", false)},
 		heal:    []string{"DELETE FROM secret_keys WHERE id = 'x'", "DELETE FROM replicas"},
 	},
+	{
+		name: "another key than that in use", check: "keys", text: "isn't among those given", level: Warn,
+		afflict: []string{"INSERT INTO server_keys (id, kind, sealed_key, create_time, use_time) VALUES ('" + uuid.NewString() + "', 'mac', 'x', now(), now())"},
+		heal:    []string{"DELETE FROM server_keys"},
+		change:  func(o *Options) { o.Keys, _ = secret.Parse(secret.Generate()) },
+	},
 	{name: "no keys", check: "keys", text: "wasn't checked", level: Warn, change: func(o *Options) { o.Keys = nil }},
 	{
 		name: "a token key that nobody replaced", check: "keys", text: "is in use for 40 days", level: Warn,
@@ -239,6 +246,14 @@ var afflictions = []affliction{
 		heal:    []string{"DELETE FROM events"},
 	},
 	{
+		name: "a table full of dead rows", check: "vacuum", text: "rubbish has 120000 dead rows", level: Warn,
+		afflict: []string{
+			"CREATE TABLE rubbish (a int) WITH (autovacuum_enabled = off)", "INSERT INTO rubbish SELECT generate_series(1, 120000)",
+			"DELETE FROM rubbish", "SELECT pg_stat_force_next_flush()",
+		},
+		heal: []string{"DROP TABLE rubbish"},
+	},
+	{
 		name: "a prepared transaction", check: "transactions", text: `The transaction "left" is prepared`, level: Fail,
 		afflict: []string{"BEGIN", "CREATE TABLE left_over (a int)", "PREPARE TRANSACTION 'left'"}, heal: []string{"ROLLBACK PREPARED 'left'"},
 	},
@@ -246,7 +261,7 @@ var afflictions = []affliction{
 
 func TestEachAfflictionIsFoundAndGoesWithItsCause(t *testing.T) {
 	t.Parallel()
-	p := newPatient(t)
+	p := newPatient(t, map[string]string{"max_prepared_transactions": "5", "max_connections": "60"})
 	for _, a := range afflictions {
 		t.Run(a.name, func(t *testing.T) {
 			p.t = t

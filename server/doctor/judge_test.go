@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,11 @@ func TestAServerThatIsMadeForTestsIsFoundOut(t *testing.T) {
 			t.Errorf("%s: %+v", text, f)
 		}
 	}
+	for check, text := range map[string]string{"vacuum": "The oldest transaction number is", "disk": "% of the disk of"} {
+		if f, ok := find(findings, check, text); !ok {
+			t.Errorf("%s found %+v", check, f)
+		}
+	}
 	seen := make(map[string]bool)
 	for _, f := range findings {
 		seen[f.Check] = true
@@ -83,6 +89,13 @@ func TestFiguresAreJudged(t *testing.T) {
 		}, Warn, "100 MiB behind"},
 		"a standby that catches up": {func(v *visit) { v.standbys("a", []standby{{"a", "catchup", "sync", 0}, {"b", "streaming", "sync", 0}}) }, Warn, "catchup"},
 		"one standby":               {func(v *visit) { v.standbys("a", []standby{{"a", "streaming", "sync", 0}}) }, Warn, "There is one standby"},
+		"one standby where two are waited for": {func(v *visit) {
+			v.standbys("2 (a,b)", []standby{{"a", "streaming", "sync", 0}, {"c", "streaming", "async", 0}})
+		}, Fail, "commits wait"},
+		"one of a quorum of two": {func(v *visit) { v.standbys("ANY 2 (a, b)", []standby{{"a", "streaming", "quorum", 0}}) }, Fail, "commits wait"},
+		"one of a list": {func(v *visit) {
+			v.standbys("FIRST 1 (a, b)", []standby{{"a", "streaming", "sync", 0}, {"b", "streaming", "potential", 0}})
+		}, OK, "1 synchronous"},
 		"two standbys": {func(v *visit) {
 			v.standbys("a", []standby{{"a", "streaming", "quorum", 0}, {"b", "streaming", "quorum", 0}})
 		}, OK, "2 synchronous"},
@@ -115,6 +128,33 @@ func TestFiguresAreJudged(t *testing.T) {
 	v.bloat(table{"accounts", 4_000_000, 200_000, nil})
 	if len(v.findings) > 0 {
 		t.Errorf("a few dead rows: %+v", v.findings)
+	}
+}
+
+// The owner of a database need not see what other roles do.
+func TestWhatIsHiddenFromARoleIsAWarning(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, nil)
+	p.server.Standby()
+	p.conn = p.connect() // it was down meanwhile
+	if findings := p.examine("replication", nil); Worst(findings) != Warn {
+		t.Errorf("before commits wait: %+v", findings)
+	} else if _, ok := find(findings, "replication", "is streaming, async, 0 MiB behind"); !ok {
+		t.Errorf("no standby is found: %+v", findings)
+	}
+	p.exec("CREATE ROLE blind LOGIN PASSWORD 'blind'", "GRANT USAGE ON SCHEMA public TO blind", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO blind",
+		"SET synchronous_commit = local", "ALTER SYSTEM SET synchronous_standby_names = 'gone'", reload, "BEGIN", "CREATE TABLE unfinished (a int)")
+	blind, err := url.Parse(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blind.User = url.UserPassword("blind", "blind")
+	p.store = storetest.Open(t, store.Config{URL: blind.String(), Role: store.NoRole, MaxConns: 1})
+	for _, name := range []string{"replication", "transactions"} {
+		findings := p.examine(name, func(o *Options) { o.Patience = time.Nanosecond })
+		if f, ok := find(findings, name, "couldn't be checked: this role may not see"); !ok || Worst(findings) != Warn || !strings.Contains(f.Advice, "pg_monitor") {
+			t.Errorf("%+v", findings)
+		}
 	}
 }
 

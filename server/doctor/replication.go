@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -41,14 +43,6 @@ func (v *visit) replication(ctx context.Context) error {
 		v.add(Fail, "Give --database-url the primary, with target_session_attrs=read-write.", "This is a standby.")
 		return nil
 	}
-	standbys, err := list[standby](ctx, v, `
-		SELECT application_name, coalesce(state, 'hidden'), coalesce(sync_state, 'hidden'),
-		       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint
-		  FROM pg_stat_replication WHERE application_name NOT LIKE 'pg_basebackup%' ORDER BY 1`)
-	if err != nil {
-		return err
-	}
-	v.standbys(names, standbys)
 	slots, err := list[slot](ctx, v, `
 		SELECT slot_name, active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
 		  FROM pg_replication_slots ORDER BY 1`)
@@ -58,7 +52,30 @@ func (v *visit) replication(ctx context.Context) error {
 	for _, s := range slots {
 		v.slot(s)
 	}
+	if err := v.sees(ctx); err != nil {
+		return err
+	}
+	standbys, err := list[standby](ctx, v, `
+		SELECT application_name, coalesce(state, 'hidden'), coalesce(sync_state, 'hidden'),
+		       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint
+		  FROM pg_stat_replication WHERE application_name NOT LIKE 'pg_basebackup%' ORDER BY 1`)
+	if err != nil {
+		return err
+	}
+	v.standbys(names, standbys)
 	return nil
+}
+
+// counted finds how many standbys synchronous_standby_names waits for where it says so.
+var counted = regexp.MustCompile(`^\s*(?:(?i:first|any)\s+)?(\d+)\s*\(`)
+
+// waitedFor is how many standbys each commit waits for.
+func waitedFor(names string) int {
+	if m := counted.FindStringSubmatch(names); m != nil {
+		n, _ := strconv.Atoi(m[1]) // the server has read it, too
+		return n
+	}
+	return 1
 }
 
 func (v *visit) standbys(names string, standbys []standby) {
@@ -81,9 +98,9 @@ func (v *visit) standbys(names string, standbys []standby) {
 	case names == "":
 		v.add(Warn, "Add two standbys and name them in synchronous_standby_names, as examples/cluster does.",
 			"There is no synchronous standby: a failover may lose payments that were acknowledged.")
-	case syncs == 0:
+	case syncs < waitedFor(names):
 		v.add(Fail, "Bring a standby back, or have Patroni relax synchronous_standby_names.",
-			"No synchronous standby is connected, but %q asks for one: commits wait until it is.", names)
+			"%d synchronous standbys are connected, but %q asks for %d: commits wait until they are.", syncs, names, waitedFor(names))
 	case syncs < enoughSyncs && len(standbys) < enoughSyncs:
 		v.add(Warn, "Add a second standby: while the only one is away, commits wait.", "There is one standby.")
 	default:

@@ -89,13 +89,20 @@ func (v *visit) compare(have []object) {
 	}
 }
 
+// onlyAdded are the tables whose rows the serving role may add, but neither change nor
+// delete.
+var onlyAdded = []string{
+	"transactions", "more_entries", "audit_records", "events", "assets", "log_batches", "log_keys",
+	"hold_operations", "refunds", "resolutions", "settlements", "metered", "stores",
+}
+
 func (v *visit) rights(ctx context.Context) error {
 	type right struct{ Table, Right string }
 	extra, err := list[right](ctx, v, `
 		SELECT t.name, p.name
 		  FROM unnest($2::text[]) AS t (name), unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS p (name)
 		 WHERE CASE p.name WHEN 'UPDATE' THEN has_any_column_privilege($1, t.name, p.name) ELSE has_table_privilege($1, t.name, p.name) END`,
-		store.AppRole, []string{"transactions", "more_entries", "audit_records", "events", "assets", "log_batches"})
+		store.AppRole, onlyAdded)
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,8 @@ func (v *visit) secretKey(k replica.KeyState, now time.Time) {
 	switch age := now.Sub(k.Used); {
 	case k.ID == secret.SandboxID && !v.Sandbox && k.Retired.IsZero():
 		v.add(Fail, "Use another database: everybody knows this key.", "The secret key %s is the sandbox's.", k.ID)
+	case k.InUse && v.Keys != nil && k.Sealed < 0:
+		v.add(Warn, "Give all keys with --secret-file.", "The secret key %s is in use, but isn't among those given: what it seals wasn't checked.", k.ID)
 	case k.InUse && age > oldSecret:
 		v.add(Warn, "Replace it; `tillbook keys --help` says how.", "The secret key %s is in use for %d days.", k.ID, age/day)
 	case k.InUse:

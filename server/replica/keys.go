@@ -47,7 +47,10 @@ var (
 // KeyStates lists the keys of a database, the one in use first, with what the keys
 // that are given tell about what is sealed. Keys that no replica uses come last.
 func KeyStates(ctx context.Context, s *store.Store, keys *secret.Keys) ([]KeyState, error) {
-	q := s.Queries()
+	return keyStates(ctx, s.Queries(), keys)
+}
+
+func keyStates(ctx context.Context, q *store.Queries, keys *secret.Keys) ([]KeyState, error) {
 	rows, err := q.ListSecretKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the keys: %w", err)
@@ -164,10 +167,30 @@ func reseal(ctx context.Context, q *store.Queries, keys *secret.Keys, row store.
 // may still come in, as for a key that was stolen. It takes the rights of the
 // database's owner.
 func Retire(ctx context.Context, s *store.Store, keys *secret.Keys, id string, force bool) error {
-	states, err := KeyStates(ctx, s, keys)
-	if err != nil {
-		return err
-	}
+	return s.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
+		// What is being sealed with the key is waited for, and counts.
+		for _, lock := range []func(context.Context) error{q.LockServerKeys, q.LockLog, q.LockKeys} {
+			if err := lock(ctx); err != nil {
+				return fmt.Errorf("retire a key: %w", err)
+			}
+		}
+		states, err := keyStates(ctx, q, keys)
+		if err != nil {
+			return err
+		}
+		if err := retirable(states, id, force); err != nil {
+			return err
+		}
+		if _, err := q.RetireSecretKey(ctx, id); err != nil {
+			return fmt.Errorf("retire a key: %w", err)
+		}
+		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "key.retired", "key/"+id,
+			map[string]any{"kind": "secret", "forced": force}))
+	})
+}
+
+// retirable says why a key may not be retired.
+func retirable(states []KeyState, id string, force bool) error {
 	var found *KeyState
 	for i := range states {
 		if states[i].ID == id && !states[i].Used.IsZero() {
@@ -187,23 +210,6 @@ func Retire(ctx context.Context, s *store.Store, keys *secret.Keys, id string, f
 		return ErrSealed
 	case !force && time.Now().Before(found.Free):
 		return fmt.Errorf("%w until %s: wait, or use --force", ErrOverlap, found.Free.Local().Format(time.DateTime))
-	}
-	err = s.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
-		if err := q.LockKeys(ctx); err != nil {
-			return err
-		}
-		n, err := q.RetireSecretKey(ctx, id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrInUse // it came back meanwhile
-		}
-		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "key.retired", "key/"+id,
-			map[string]any{"kind": "secret", "forced": force}))
-	})
-	if err != nil {
-		return fmt.Errorf("retire a key: %w", err)
 	}
 	return nil
 }

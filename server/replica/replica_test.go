@@ -245,6 +245,44 @@ func TestAKeyIsRetiredOnlyWhenNothingNeedsIt(t *testing.T) {
 	}
 }
 
+// A replica may be sealing with the old key at the moment at which it is retired.
+func TestAKeyIsNotRetiredWhileSomethingIsSealedWithIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	older, newer := secret.Generate(), secret.Generate()
+	a := w.start(older)
+	a.write(t, newer, older)
+	eventually(t, "the new key to be used", func() bool { return a.keys.InUse() == idOf(w, newer) })
+	retired := make(chan error, 1)
+	err := w.owner.InTx(t.Context(), func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
+		if err := q.LockServerKeys(ctx); err != nil {
+			return err
+		}
+		late := secret.Row{Table: "server_keys", Column: "sealed_key", ID: uuid.New()}
+		text, err := w.parse(older).Seal(late, []byte("thirty-two bytes of a MAC's seed"))
+		if err != nil {
+			return err
+		}
+		key := store.InsertServerKeyParams{ID: late.ID, Kind: "mac", SealedKey: text, CreateTime: time.Now(), UseTime: time.Now()}
+		if err := q.InsertServerKey(ctx, key); err != nil {
+			return err
+		}
+		go func() { retired <- replica.Retire(t.Context(), w.owner, w.parse(newer, older), idOf(w, older), true) }()
+		eventually(t, "the other to wait or be done", func() bool {
+			var waiting bool
+			err := w.app.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))").Scan(&waiting)
+			return err == nil && waiting || len(retired) > 0
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-retired; !errors.Is(err, replica.ErrSealed) {
+		t.Errorf("it was retired although it seals a secret: %v", err)
+	}
+}
+
 func TestTheSandboxsKeyIsRefusedOutside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -87,7 +87,7 @@ func newSite(t *testing.T) *site {
 	s.env = append(os.Environ(), "PGBACKREST_CONFIG="+filepath.Join(s.dir, "pgbackrest.conf"), "PGBACKREST_LOCK_PATH="+s.dir, "PGBACKREST_LOG_PATH="+s.dir)
 	s.pairs = []string{
 		"/usr/lib/postgresql/15/bin", found.Bin,
-		"/var/lib/postgresql/15", s.dir, "/var/lib/pgbackrest", filepath.Join(s.dir, "repository"),
+		"/var/lib/postgresql/15", s.dir, "/etc/postgresql/15/main", filepath.Join(s.dir, "etc"), "/var/lib/pgbackrest", filepath.Join(s.dir, "repository"),
 		"/var/lib/tillbook", filepath.Join(s.dir, "outside"), "/var/run/postgresql", s.dir,
 		"5432", s.port, "5433", freePort(t),
 	}
@@ -179,12 +179,22 @@ func (s *site) replace(text string) string { return strings.NewReplacer(s.pairs.
 // url is where the primary is.
 func (s *site) url() string { return "postgres://postgres@127.0.0.1:" + s.port + "/tillbook" }
 
-// primary makes a cluster as Debian would, with the runbook's settings, and starts it.
+// primary makes a cluster as Debian would, with the configuration outside of the data
+// and the runbook's settings, and starts it.
 func (s *site) primary(settings string) {
 	s.t.Helper()
 	s.run(block{"postgres", `/usr/lib/postgresql/15/bin/initdb -D /var/lib/postgresql/15/main -U postgres -A trust -k -N >/dev/null`})
-	s.write("main/postgresql.conf", settings+"listen_addresses = '127.0.0.1'\nport = 5432\nunix_socket_directories = '/var/run/postgresql'\nshared_buffers = '64MB'\n")
-	s.run(block{"postgres", `/usr/lib/postgresql/15/bin/pg_ctl -D /var/lib/postgresql/15/main -l /var/lib/postgresql/15/main.log -w start >/dev/null`})
+	s.run(block{"postgres", `mkdir -p /etc/postgresql/15/main; mv /var/lib/postgresql/15/main/*.conf /etc/postgresql/15/main; mv /etc/postgresql/15/main/postgresql.auto.conf /var/lib/postgresql/15/main`})
+	s.write("etc/postgresql.conf", settings+`listen_addresses = '127.0.0.1'
+port = 5432
+unix_socket_directories = '/var/run/postgresql'
+shared_buffers = '64MB'
+data_directory = '/var/lib/postgresql/15/main'
+hba_file = '/etc/postgresql/15/main/pg_hba.conf'
+ident_file = '/etc/postgresql/15/main/pg_ident.conf'
+external_pid_file = '/var/run/postgresql/15-main.pid'
+`)
+	s.run(block{"postgres", `/usr/lib/postgresql/15/bin/pg_ctl -D /etc/postgresql/15/main -l /var/lib/postgresql/15/main.log -w start >/dev/null`})
 	s.t.Cleanup(func() {
 		stop := exec.Command("bash", "-c", s.replace(`for d in main restored; do [ ! -e /var/lib/postgresql/15/$d/postmaster.pid ] || /usr/lib/postgresql/15/bin/pg_ctl -D /var/lib/postgresql/15/$d -m immediate -w stop; done`))
 		if s.account != nil {
@@ -214,8 +224,8 @@ func TestTheRunbookRestoresTheBooksToTheMomentBeforeTheDamage(t *testing.T) {
 			steps = append(steps, b)
 		}
 	}
-	if len(steps) != 7 {
-		t.Fatalf("the runbook has %d blocks of commands; this test knows what happens between 7", len(steps))
+	if len(steps) != 8 {
+		t.Fatalf("the runbook has %d blocks of commands; this test knows what happens between 8", len(steps))
 	}
 	m := startMember(t, s.url(), secret.Generate())
 	s.pairs = append([]string{"http://127.0.0.1:8080", m.url}, s.pairs...)
@@ -256,8 +266,13 @@ func TestTheRunbookRestoresTheBooksToTheMomentBeforeTheDamage(t *testing.T) {
 	if last := late[len(late)-1]; exists(t, restored, last) {
 		t.Errorf("%s came after %s and is there", last, target)
 	}
-	restored.Close()
 	s.run(steps[6])
+	var off int
+	if err := restored.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_file_settings WHERE name = 'archive_mode' AND setting = 'off'").Scan(&off); err != nil || off > 0 {
+		t.Errorf("once it is the primary, nothing is archived: %v", err)
+	}
+	restored.Close()
+	s.run(steps[7])
 	t.Logf("%d payments were acknowledged before the time, %d in all", len(acknowledged), len(late))
 }
 

@@ -17,7 +17,7 @@ const defaultDataDir = ".tillbook"
 
 // databaseFlags say which database a command works on.
 type databaseFlags struct {
-	DatabaseURL string `name:"database-url" placeholder:"URL" help:"PostgreSQL to use: postgres://user:password@host:port/database. Without it, Tillbook runs a private one in the data folder."`
+	DatabaseURL string `name:"database-url" placeholder:"URL" help:"PostgreSQL to use: postgres://user:password@host:port/database. Everybody on the machine sees what is typed: a password is safer in TILLBOOK_DATABASE_URL or in the file that PGPASSFILE names. Without it, Tillbook runs a private one in the data folder."`
 	DataDir     string `name:"data-dir" default:".tillbook" help:"Folder of the private database."`
 	PostgresBin string `name:"postgres-bin" placeholder:"FOLDER" help:"Folder of PostgreSQL's programs, for the private database. Without it, the newest that is installed."`
 }

@@ -96,6 +96,8 @@ func unreachableDatabase(err *pgconn.ConnectError) string {
 	var server *pgconn.PgError
 	var dns *net.DNSError
 	switch {
+	case errors.Is(err, pgconn.ErrReadOnlyConnection):
+		return fmt.Sprintf("PostgreSQL at %s takes no writes, as a standby does: name the primary in --database-url, or all nodes", where)
 	case errors.As(err, &server):
 		return fmt.Sprintf("PostgreSQL at %s refuses the connection (%s): check the user, password and database in --database-url",
 			where, server.Message)

@@ -132,6 +132,8 @@ func listSecretKeys(ctx context.Context, table *tabwriter.Writer, s *store.Store
 // secretState says where a key stands and what is to be done about it.
 func secretState(k replica.KeyState, now time.Time) string {
 	switch {
+	case k.InUse && k.Sealed < 0:
+		return fmt.Sprintf("in use, listed by %d replicas, but not given to this command: name its file with --secret-file", k.Replicas)
 	case k.InUse:
 		return fmt.Sprintf("in use; seals %d, listed by %d replicas", k.Sealed, k.Replicas)
 	case !k.Retired.IsZero() && k.Replicas > 0:

@@ -17,7 +17,7 @@ func (migrateCmd) Help() string {
 
 Example:
 
-    tillbook migrate --database-url postgres://owner:secret@db.example.com/tillbook`
+    tillbook migrate --database-url postgres://owner@db.example.com/tillbook`
 }
 
 // Run migrates and says from where to where.

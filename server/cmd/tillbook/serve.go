@@ -69,7 +69,7 @@ OpenTelemetry traces go where the standard variables say, such as OTEL_TRACES_EX
 Examples:
 
     tillbook serve --sandbox
-    tillbook serve --database-url postgres://tillbook:secret@db.example.com/tillbook \
+    tillbook serve --database-url postgres://tillbook@db.example.com/tillbook \
       --listen 0.0.0.0:8080 --trusted-proxies 10.0.0.0/8 --log-format json \
       --secret-file /etc/tillbook/secret --sms-webhook-url https://sms.example.com/send`
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +20,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
 const manifests = "../kubernetes"
+
+// closing is how long a server takes at the most to end what runs in the background,
+// after --drain-delay and --grace; see OVERLOAD.md.
+const closing = 20 * time.Second
 
 // program is the server that the files are for.
 var program = func() string {
@@ -112,8 +118,8 @@ func TestThePodSuitsTheServer(t *testing.T) {
 	pod, server := d.Spec.Template.Spec, d.Spec.Template.Spec.Containers[0]
 
 	drain, grace := duration(t, settings["TILLBOOK_DRAIN_DELAY"]), duration(t, settings["TILLBOOK_GRACE"])
-	if patience := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; patience < drain+grace+10*time.Second {
-		t.Errorf("a pod is killed after %v, though it takes %v to drain and %v to end", patience, drain, grace)
+	if patience := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; patience <= drain+grace+closing {
+		t.Errorf("a pod is killed after %v, though it takes %v to drain, %v to end and %v to close", patience, drain, grace, closing)
 	}
 	probe := server.ReadinessProbe
 	if noticed := time.Duration(probe.PeriodSeconds*probe.FailureThreshold) * time.Second; noticed >= drain {
@@ -130,12 +136,34 @@ func TestThePodSuitsTheServer(t *testing.T) {
 	if s := server.SecurityContext; !*pod.SecurityContext.RunAsNonRoot || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || s.Capabilities.Drop[0] != "ALL" {
 		t.Error("the server has rights that it doesn't need")
 	}
+	limits := make(map[string]string)
+	for _, e := range server.Env {
+		limits[e.Name] = e.Value
+	}
+	memory := server.Resources.Limits.Memory().Value()
+	processors, err := strconv.Atoi(limits["GOMAXPROCS"])
+	if hashing := int64(processors/2) * 46 << 20; err != nil || hashing > memory/4 {
+		t.Errorf("GOMAXPROCS is %q, with which passwords are hashed in up to %d of %d bytes", limits["GOMAXPROCS"], hashing, memory)
+	}
+	if soft, err := resource.ParseQuantity(strings.TrimSuffix(limits["GOMEMLIMIT"], "B")); err != nil || soft.Value() >= memory {
+		t.Errorf("GOMEMLIMIT is %q, and the container may have %d bytes", limits["GOMEMLIMIT"], memory)
+	}
 	folder := server.VolumeMounts[0].MountPath
 	for _, path := range regexp.MustCompile(`/run/[^&?"]*`).FindAllString(settings["TILLBOOK_SECRET_FILE"]+" "+settings["TILLBOOK_DATABASE_URL"], -1) {
 		name, _ := filepath.Rel(folder, strings.TrimSpace(strings.Fields(path)[0]))
 		if !slices.ContainsFunc(pod.Volumes[0].Secret.Items, func(k corev1.KeyToPath) bool { return k.Path == name }) {
 			t.Errorf("%s is not in the secret", path)
 		}
+	}
+}
+
+func TestTheDatabaseHasRoomForAllReplicas(t *testing.T) {
+	most := number(t, "../../patroni/patroni.yaml", `max_connections: (\d+)`)
+	each := number(t, "../../../../server/OVERLOAD.md", `plan for (\d+) a replica`)
+	replicas := int(decode[autoscalingv2.HorizontalPodAutoscaler](t, "autoscaler.yaml").Spec.MaxReplicas) +
+		decode[appsv1.Deployment](t, "deployment.yaml").Spec.Strategy.RollingUpdate.MaxSurge.IntValue()
+	if left := most - replicas*each; left < 10 {
+		t.Errorf("%d replicas of %d connections each leave %d of %d to people and backups", replicas, each, left, most)
 	}
 }
 
@@ -172,6 +200,16 @@ func TestTheUnitIsWhatSystemdReads(t *testing.T) {
 	text, err := os.ReadFile("../systemd/tillbook.service")
 	if err != nil {
 		t.Fatal(err)
+	}
+	setting := func(name string) time.Duration {
+		found := regexp.MustCompile(regexp.QuoteMeta(name) + `[= ](\S+)`).FindSubmatch(text)
+		if found == nil {
+			t.Fatalf("the unit has no %s", name)
+		}
+		return duration(t, string(found[1]))
+	}
+	if patience, most := setting("TimeoutStopSec"), setting("--drain-delay")+setting("--grace")+closing; patience <= most {
+		t.Errorf("a replica is killed after %v, though it may take %v to end", patience, most)
 	}
 	// The program has to be there, and is elsewhere.
 	text = bytes.ReplaceAll(text, []byte("/usr/local/bin/tillbook"), []byte(program))

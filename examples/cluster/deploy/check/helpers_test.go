@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +39,24 @@ func typeName[T any]() string {
 	var zero T
 	name := fmt.Sprintf("%T", zero)
 	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+// number is the one that a pattern finds in a file.
+func number(t *testing.T, path, pattern string) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(pattern).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("%s says nothing like %s", path, pattern)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func duration(t *testing.T, text string) time.Duration {
