@@ -58,7 +58,9 @@ func overload(ctx context.Context, t *trial) error {
 		tally := f.Closed(probing, n)
 		cancel()
 		o.capacity = max(o.capacity, float64(tally.Total(flood.Done))/probed.Seconds())
-		o.wrong = append(o.wrong, tally.Wrong...)
+		if len(o.wrong) == 0 {
+			o.wrong = tally.Wrong
+		}
 	}
 	if o.capacity == 0 {
 		return fmt.Errorf("nothing of the flood's calls is done: %q", o.wrong)

@@ -21,8 +21,9 @@ type Rush struct {
 	waiting  []string // checkouts that were authorized and not captured
 }
 
-// rushFunds is what each begins with, in cents: more than a flood of cents can spend.
-const rushFunds = 100_000_000
+// rushFunds is what each begins with, in cents: more than a flood of cents spends, and
+// less than what a wallet may have at the most.
+const rushFunds = customerFunds
 
 // NewRush registers people, and has the first authorize so many checkouts of the last,
 // who is to capture them.
