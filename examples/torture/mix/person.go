@@ -74,7 +74,7 @@ func (p *Person) signUp(ctx context.Context) error {
 func (m *Mix) Knock(ctx context.Context) record.Answer {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	o := &record.Operation{Kind: record.Register, Group: -1, From: strings.ToLower(rand.Text()[:16])}
+	o := &record.Operation{Kind: record.Register, Group: -1, From: "new" + strings.ToLower(rand.Text()[:10])}
 	m.record.Begin(o)
 	begin := m.record.Now()
 	c, err := m.client(tillbook.WithRetries(0))
