@@ -210,4 +210,7 @@ const (
 	ReasonSessionFenced Reason = "SESSION_FENCED"
 	// ReasonNotReading means that the terminal doesn't read its messages.
 	ReasonNotReading Reason = "NOT_READING"
+	// ReasonSequenceUnknown means that the device claims to have taken a message that
+	// the terminal doesn't have.
+	ReasonSequenceUnknown Reason = "SEQUENCE_UNKNOWN"
 )

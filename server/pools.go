@@ -35,6 +35,11 @@ const (
 // historyShare is which part of MaxConns history gets beside it.
 const historyShare = 4
 
+// planOnce has the statements of jobs and followers planned once a connection. They
+// run all the time, look rows up by their keys, and many of them name such keys in
+// lists, which would be planned anew each time for how long the list is.
+var planOnce = map[string]string{"plan_cache_mode": "force_generic_plan"}
+
 // openPools opens them all.
 func (s *Server) openPools(ctx context.Context, cfg store.Config) (*pools, error) {
 	calls, err := store.Open(ctx, cfg)
@@ -44,14 +49,15 @@ func (s *Server) openPools(ctx context.Context, cfg store.Config) (*pools, error
 	s.own(func() error { calls.Close(); return nil })
 	p := &pools{calls: calls}
 	for _, beside := range []struct {
-		pool  **store.Store
-		conns int32
+		pool   **store.Store
+		conns  int32
+		params map[string]string
 	}{
-		{&p.history, max(2, calls.Pool.Config().MaxConns/historyShare)},
-		{&p.jobs, jobConns},
-		{&p.events, eventConns},
+		{&p.history, max(2, calls.Pool.Config().MaxConns/historyShare), nil},
+		{&p.jobs, jobConns, planOnce},
+		{&p.events, eventConns, planOnce},
 	} {
-		opened, err := calls.Beside(ctx, beside.conns)
+		opened, err := calls.Beside(ctx, beside.conns, beside.params)
 		if err != nil {
 			return nil, err
 		}

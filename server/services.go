@@ -162,7 +162,9 @@ func (s *Server) openNouns(p *pools, books *ledger.Ledger, keys *sealservice.Key
 		}
 	})
 	s.openShops(n, p, books, limiter)
-	n.ledger = ledgerservice.New(ledgerservice.Deps{Store: db, Past: p.past, Ledger: books, Log: log, LogKeys: keys.Verifiers, Clock: s.now})
+	n.ledger = ledgerservice.New(ledgerservice.Deps{
+		Store: db, Past: p.past, Ledger: books, Checkouts: n.checkouts, Log: log, LogKeys: keys.Verifiers, Clock: s.now,
+	})
 	n.seal = sealservice.New(log, keys)
 	n.audit = auditservice.New(db, p.past)
 	n.limit = limit.New(limit.Deps{Store: db, Ledger: books})

@@ -768,7 +768,8 @@ WITH due AS (
                            THEN greatest(h.expire_time, clock_timestamp() + interval '1 second') END
       FROM resolutions AS r
       LEFT JOIN holds AS h ON h.id = r.subject
-     WHERE c.id = ANY ($1::uuid[]) AND c.due_time IS NOT NULL AND r.subject = c.id
+     WHERE c.id IN (SELECT n.id FROM checkouts AS n WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id FOR NO KEY UPDATE)
+       AND c.due_time IS NOT NULL AND r.subject = c.id
     RETURNING c.id, (r.outcome = 4 AND h.state = 4)::boolean AS expired
 )
 SELECT id FROM due WHERE expired
@@ -776,7 +777,8 @@ SELECT id FROM due WHERE expired
 
 // SettleDueCheckouts sees to what was due but hasn't expired just now: what has
 // ended isn't looked at again, and what is authorized once its hold is over. It
-// returns those whose hold has expired.
+// returns those whose hold has expired. Rows are locked in the order of ids, as all
+// who change several do.
 func (q *Queries) SettleDueCheckouts(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, settleDueCheckouts, ids)
 	if err != nil {

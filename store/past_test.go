@@ -44,7 +44,7 @@ func TestAStandbyIsReadWhileItIsKnownToHaveEverything(t *testing.T) {
 	standby := primary.Standby()
 	var traced asked
 	s := storetest.Open(t, store.Config{URL: primary.URL(), Tracer: &traced})
-	history, err := s.Beside(t.Context(), 2)
+	history, err := s.Beside(t.Context(), 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

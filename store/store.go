@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 )
 
 // AppRole is the role that serves traffic. The migrations create it and grant
@@ -81,9 +83,11 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 
 // Beside opens another pool on the same database, with connections of its own: what
 // uses it is not kept waiting by what uses s. It connects when it is used first.
-func (s *Store) Beside(ctx context.Context, maxConns int32) (*Store, error) {
+// Params are run-time parameters of its sessions.
+func (s *Store) Beside(ctx context.Context, maxConns int32, params map[string]string) (*Store, error) {
 	config := s.Pool.Config()
 	config.MaxConns = maxConns
+	maps.Copy(config.ConnConfig.RuntimeParams, params)
 	beside, err := open(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open a pool beside another: %w", err)
@@ -181,8 +185,10 @@ func setDefaults(conn *pgx.ConnConfig) {
 	conn.DialFunc = dialer.DialContext
 }
 
-// prepareConn gives a new connection its role, and makes it read times in UTC.
+// prepareConn gives a new connection its role, and makes it read times in UTC and ids
+// as they are rather than by way of their texts.
 func prepareConn(ctx context.Context, c *pgx.Conn, role string) error {
+	pgxuuid.Register(c.TypeMap())
 	c.TypeMap().RegisterType(&pgtype.Type{
 		Name:  "timestamptz",
 		OID:   pgtype.TimestamptzOID,

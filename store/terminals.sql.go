@@ -229,6 +229,25 @@ func (q *Queries) GetTerminalSale(ctx context.Context, id uuid.UUID) (GetTermina
 	return i, err
 }
 
+const hasTerminalEvent = `-- name: HasTerminalEvent :one
+SELECT (count(*) >= $1::bigint)::bool
+  FROM events WHERE subject = $2 AND subject <> '' AND xid = $3
+`
+
+type HasTerminalEventParams struct {
+	Number  int64
+	Subject string
+	Xid     int64
+}
+
+// HasTerminalEvent tells whether so many events happened to a terminal in a transaction.
+func (q *Queries) HasTerminalEvent(ctx context.Context, arg HasTerminalEventParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hasTerminalEvent, arg.Number, arg.Subject, arg.Xid)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const insertTerminal = `-- name: InsertTerminal :execrows
 INSERT INTO terminals (id, merchant_id, store_id, name, key_hash, fingerprint, create_time)
 SELECT $1, s.merchant_id, s.id, $2, $3, $4, clock_timestamp()

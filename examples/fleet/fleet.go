@@ -25,6 +25,7 @@ type fleet struct {
 	deployment *deployment
 	clients    crew
 	chains     []*chain
+	disk       *disk
 	idle       usage
 	result     result
 }
@@ -49,6 +50,10 @@ func run(ctx context.Context, out io.Writer, o *options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.disk, err = watchDisk(o.dir); err != nil {
+		return nil, err
+	}
+	defer f.disk.done()
 	f.clients, err = hire(o.clients)
 	defer f.clients.dismiss()
 	if err != nil {
@@ -195,6 +200,7 @@ func (f *fleet) pushes(answers []answer) time.Duration {
 	}
 	f.say("push latency: payments p50 %v, p99 %v (%d); offers p50 %v, p99 %v (%d)",
 		percentile(paid, 50), percentile(paid, 99), len(paid), percentile(offered, 50), percentile(offered, 99), len(offered))
+	f.say("%s", f.disk.measured())
 	return percentile(paid, 99)
 }
 

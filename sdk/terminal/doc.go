@@ -17,10 +17,12 @@
 // Every event has a number, and the server sends it until the device has
 // acknowledged it. The [Journal] notes an event before its handler is called and
 // again after, and only then it is acknowledged. So the handler gets each event once,
-// in order, whatever breaks: the connection, the server or the device. The one
-// exception is a device that dies inside the handler: it can't know how far that came,
-// so the event comes again with Maybe set. A handler that prints the receipt of what
-// was paid looks there: it may have been printed.
+// in order, whatever breaks: the connection, the server or the device. There are two
+// exceptions. A device that dies inside the handler can't know how far that came, so
+// the event comes again with Maybe set. And a server whose database has lost its last
+// seconds doesn't know the device's last event any more; the device then goes on after
+// what it had acknowledged, with Maybe set where it may have been before. A handler
+// that prints the receipt of what was paid looks there: it may have been printed.
 //
 // Requests that make a checkout or charge a payment code are noted before they are
 // sent, with their idempotency key. What has no answer when the device comes back is

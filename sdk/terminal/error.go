@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -100,6 +101,17 @@ func hopeless(err error) bool {
 		return true
 	}
 	return false
+}
+
+// unknownSequence is after which message a server goes on, to a device that claims to
+// have taken one that its terminal doesn't have.
+func unknownSequence(err error) (acknowledged uint64, ok bool) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Reason != "SEQUENCE_UNKNOWN" {
+		return 0, false
+	}
+	acknowledged, parseErr := strconv.ParseUint(e.Metadata["acknowledged_sequence"], 10, 64)
+	return acknowledged, parseErr == nil
 }
 
 // serverTime is what a server said that time it is, to a device whose clock is wrong.

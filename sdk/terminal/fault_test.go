@@ -290,14 +290,14 @@ func TestCheckoutsOutwaitARestartOfTheServer(t *testing.T) {
 	if next(t, online) {
 		t.Fatal("online without a server")
 	}
-	d.network.mu.Lock()
 	w.replicas = []*replica{w.start()}
-	d.network.to = []string{w.replicas[0].GRPCAddr()}
-	d.network.mu.Unlock()
 	w.office = w.dial(w.replicas[0].GRPCAddr())
 	for _, sale := range list {
 		w.pay(sale)
 	}
+	d.network.mu.Lock() // what was paid meanwhile waits for the device, too
+	d.network.to = []string{w.replicas[0].GRPCAddr()}
+	d.network.mu.Unlock()
 	for _, sale := range list {
 		if got := next(t, paid); got != sale.GetCheckoutId() {
 			t.Fatalf("paid %s, want %s", got, sale.GetCheckoutId())

@@ -17,7 +17,8 @@ const compactFrom = 256 << 10
 
 // Journal remembers what a device must not forget when it loses power: the events
 // that it took, the session that it had, and the requests that are under way. Every
-// note is on the disk before it counts.
+// note is on the disk before it counts. If the device becomes another terminal, the
+// events and the session of the one before are forgotten.
 //
 // It is a file of records that are only ever appended, each with a checksum. A record
 // that was being written when the power went is left out when the file is opened.
@@ -32,10 +33,15 @@ type Journal struct {
 
 // state is what the records of a journal add up to.
 type state struct {
+	// terminal is the id of the one that epoch and events are of; empty if not noted.
+	terminal string
 	// epoch is that of the last session.
 	epoch uint64
 	// last is the sequence of the last event that was begun.
 	last uint64
+	// doubt is the sequence up to which events may have been told before, greater than
+	// last; 0 if there are none.
+	doubt uint64
 	// open is the event that was begun and not ended; nil if there is none.
 	open []byte
 	// requests are those without an answer, oldest first.
@@ -140,8 +146,16 @@ func (j *Journal) append(data []byte) error {
 
 // counts are the records of what still counts.
 func (j *Journal) counts() (b []byte) {
+	if j.terminal != "" {
+		b = appendRecord(b, record{kind: kindTerminal, data: []byte(j.terminal)})
+	}
 	b = appendRecord(b, record{kind: kindEpoch, number: j.epoch})
-	b = appendRecord(b, record{kind: kindEnd, number: j.last})
+	if j.doubt > 0 {
+		b = appendRecord(b, record{kind: kindEnd, number: j.doubt})
+		b = appendRecord(b, record{kind: kindBack, number: j.last})
+	} else {
+		b = appendRecord(b, record{kind: kindEnd, number: j.last})
+	}
 	if j.open != nil {
 		b = appendRecord(b, record{kind: kindBegin, number: j.last, data: j.open})
 	}
@@ -176,12 +190,24 @@ func (j *Journal) apply(r record) {
 		j.last, j.open = r.number, append([]byte{}, r.data...)
 	case kindEnd:
 		j.last, j.open = max(j.last, r.number), nil
+	case kindBack:
+		j.doubt, j.last = max(j.doubt, j.last), min(j.last, r.number)
+	case kindTerminal:
+		if id := string(r.data); j.terminal != id {
+			if j.terminal != "" {
+				j.epoch, j.last, j.doubt, j.open = 0, 0, 0, nil
+			}
+			j.terminal = id
+		}
 	case kindRequest:
 		if q, ok := decodeRequest(r.data); ok {
 			j.requests = append(j.without(q.key), q)
 		}
 	case kindAnswered:
 		j.requests = j.without(string(r.data))
+	}
+	if j.doubt <= j.last {
+		j.doubt = 0
 	}
 }
 

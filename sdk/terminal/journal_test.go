@@ -10,6 +10,7 @@ import (
 
 // deeds are the notes of a device's day, one of each kind and more.
 var deeds = []record{
+	{kind: kindTerminal, data: []byte("trm_1")},
 	{kind: kindEpoch, number: 7},
 	{kind: kindBegin, number: 70001, data: []byte("an event")},
 	{kind: kindEnd, number: 70001},
@@ -19,7 +20,8 @@ var deeds = []record{
 	{kind: kindAnswered, data: []byte("key-1")},
 	{kind: kindEnd, number: 70002},
 	{kind: kindEpoch, number: 8},
-	{kind: kindBegin, number: 80001, data: nil},
+	{kind: kindBack, number: 60001},
+	{kind: kindBegin, number: 70001, data: nil},
 }
 
 func mustOpen(t *testing.T, path string) *Journal {
@@ -81,7 +83,7 @@ func TestAJournalThatIsCutAnywhereSaysWhatItSaidBefore(t *testing.T) {
 }
 
 func same(a, b state) bool {
-	return a.epoch == b.epoch && a.last == b.last && (a.open == nil) == (b.open == nil) && string(a.open) == string(b.open) &&
+	return a.terminal == b.terminal && a.epoch == b.epoch && a.last == b.last && a.doubt == b.doubt && (a.open == nil) == (b.open == nil) && string(a.open) == string(b.open) &&
 		len(a.requests) == len(b.requests) && (len(a.requests) == 0 || reflect.DeepEqual(a.requests, b.requests))
 }
 

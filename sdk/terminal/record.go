@@ -12,6 +12,8 @@ const (
 	kindEnd      = 3 // number: the sequence of the event whose handler has returned
 	kindRequest  = 4 // data: a request that is about to be sent
 	kindAnswered = 5 // data: the key of a request that has its answer
+	kindBack     = 6 // number: the sequence after which the server goes on, which has none of those beyond
+	kindTerminal = 7 // data: the id of the terminal that all of this is about
 )
 
 // record is one note: a kind, a number and data.

@@ -25,6 +25,9 @@ func (t *Terminal) Run(ctx context.Context) error {
 	if err := t.finish(ctx); err != nil {
 		return err
 	}
+	if err := t.claim(); err != nil {
+		return err
+	}
 	wait := t.cfg.MinBackoff
 	for {
 		s := &session{terminal: t}
@@ -44,6 +47,12 @@ func (t *Terminal) Run(ctx context.Context) error {
 		}
 		if now, skewed := serverTime(err); skewed && !t.right(now) {
 			t.clock.learn(now)
+			pause = 0
+		}
+		if acknowledged, unknown := unknownSequence(err); unknown && acknowledged < t.journal.now().last {
+			if err := t.journal.note(record{kind: kindBack, number: acknowledged}); err != nil {
+				return err
+			}
 			pause = 0
 		}
 		if s.drained {
@@ -96,9 +105,19 @@ func (t *Terminal) finish(ctx context.Context) error {
 	return t.journal.note(record{kind: kindEnd, number: now.last})
 }
 
+// claim has the journal begin anew if the device has become another terminal since.
+func (t *Terminal) claim() error {
+	id, err := t.cfg.Keys.Terminal()
+	if err != nil || id == t.journal.now().terminal {
+		return err
+	}
+	return t.journal.note(record{kind: kindTerminal, data: []byte(id)})
+}
+
 // take tells an event that wasn't told before: noted first, told, and noted again.
 func (t *Terminal) take(ctx context.Context, e *terminalv1.SessionResponse_Event) error {
-	if e.GetSequence() <= t.journal.now().last {
+	now := t.journal.now()
+	if e.GetSequence() <= now.last {
 		return nil
 	}
 	data, err := proto.Marshal(e)
@@ -108,7 +127,7 @@ func (t *Terminal) take(ctx context.Context, e *terminalv1.SessionResponse_Event
 	if err := t.journal.note(record{kind: kindBegin, number: e.GetSequence(), data: data}); err != nil {
 		return err
 	}
-	t.tell(ctx, e, false)
+	t.tell(ctx, e, e.GetSequence() <= now.doubt)
 	return t.journal.note(record{kind: kindEnd, number: e.GetSequence()})
 }
 

@@ -115,7 +115,8 @@ func pendingOf(r request) (Pending, bool) {
 }
 
 // Retry sends a pending request again, with the same key: whatever became of the first
-// try, it is executed once at most.
+// try, it is executed once at most. One that was sent by a terminal that the device was
+// before would be another one's: Forget it.
 func (t *Terminal) Retry(ctx context.Context, p Pending) (*checkoutv1.Checkout, error) {
 	if p.Charge != nil {
 		return t.execute(ctx, requestCharge, p.Key, p.Charge)

@@ -81,7 +81,8 @@ type Event struct {
 	// Time is when it happened.
 	Time time.Time
 	// Maybe says that the event was told before and the process died before the
-	// handler returned: what the handler does may have been done.
+	// handler returned, or that it isn't known whether it was told before: what the
+	// handler does may have been done.
 	Maybe bool
 
 	// One of these says what happened. Checkouts are as they were when the event was

@@ -1,12 +1,15 @@
 package checkout
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
 	"github.com/google/uuid"
 
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -31,6 +34,19 @@ func (c *Checkout) events(h Happening) []ledger.Event {
 		list = append(list, ledger.Event{Type: string(h), Subject: subject, Payload: payload})
 	}
 	return list
+}
+
+// VoidEvents are what is told when somebody else than the desk gives up a hold: that
+// the checkout which it is for is canceled, or nothing for a hold of another kind.
+func (d *Desk) VoidEvents(ctx context.Context, hold uuid.UUID) ([]ledger.Event, error) {
+	c, err := d.get(ctx, Scope{}, hold) // a checkout's hold has its id
+	switch {
+	case rpc.ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_NOT_FOUND:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return c.events(Cancel), nil
 }
 
 // told are events of several checkouts as columns.

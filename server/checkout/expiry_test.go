@@ -1,12 +1,15 @@
 package checkout_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	checkoutv1 "github.com/tillbook/tillbook/gen/tillbook/checkout/v1"
 	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
+	"github.com/tillbook/tillbook/store"
+	"github.com/tillbook/tillbook/store/storetest"
 )
 
 // expired is how many checkouts have expired, by the rows that say so.
@@ -106,4 +109,50 @@ func TestWhatIsPaidIsNoLongerAmongWhatMayBeOpen(t *testing.T) {
 	})
 	w.wantState(c, checkout.Succeeded)
 	w.wantEvents(c, "created succeeded")
+}
+
+// Two who change the same checkouts in different orders would wait for each other, and
+// everybody for them, until the database notices.
+func TestWhatIsPaidIsSeenToInTheOrderOfIDs(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.sell("1.00 USD"), w.sell("2.00 USD")
+	for _, c := range []*checkout.Checkout{second, first} {
+		w.pay(c)
+		if _, err := w.store.Pool.Exec(t.Context(), `UPDATE checkouts SET due_time = due_time + interval '1 second' WHERE id = $1`, c.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx, err := w.store.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	lock := func(c *checkout.Checkout, how string) {
+		t.Helper()
+		if _, err := tx.Exec(t.Context(), `SELECT FROM checkouts WHERE id = $1 FOR NO KEY UPDATE `+how, c.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock(first, "")
+	owner := storetest.Open(t, store.Config{URL: w.books.URL(), Role: store.NoRole})
+	settled := make(chan error, 1)
+	go func() {
+		_, err := w.store.Queries().SettleDueCheckouts(t.Context(), ids(second, first))
+		settled <- err
+	}()
+	eventually(t, "it to wait", func() (waits bool) {
+		err := owner.Pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%SettleDueCheckouts%')`).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return waits
+	})
+	lock(second, "NOWAIT")
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-settled; err != nil {
+		t.Error(err)
+	}
 }

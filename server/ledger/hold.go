@@ -149,7 +149,11 @@ func (s *Service) VoidHold(ctx context.Context, req *ledgerv1.VoidHoldRequest) (
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.books.VoidHold(ctx, identity(ctx, req.GetIdempotencyKey(), "void", req.GetHoldId()), hold.ID)
+	events, err := s.checkouts.VoidEvents(ctx, hold.ID)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.books.VoidHold(ctx, identity(ctx, req.GetIdempotencyKey(), "void", req.GetHoldId()), hold.ID, events...)
 	shown, err := s.changed(ctx, &result, err)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store"
@@ -31,6 +32,9 @@ type Deps struct {
 	Past *store.Past
 	// Ledger holds the books.
 	Ledger *books.Ledger
+	// Checkouts are told of when what is held for one is given up. Default: those of
+	// Store.
+	Checkouts *checkout.Desk
 	// Log is where they are sealed.
 	Log *seal.Log
 	// LogKeys returns the log's public keys.
@@ -44,6 +48,7 @@ type Service struct {
 	store     *store.Store
 	past      *store.Past
 	books     *books.Ledger
+	checkouts *checkout.Desk
 	log       *seal.Log
 	logKeys   func() []string
 	now       func() time.Time
@@ -60,8 +65,11 @@ func New(deps Deps) *Service {
 	if deps.Clock == nil {
 		deps.Clock = time.Now
 	}
+	if deps.Checkouts == nil {
+		deps.Checkouts = checkout.New(checkout.Deps{Store: deps.Store, Ledger: deps.Ledger})
+	}
 	closed, cancel := context.WithCancel(context.Background())
-	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, log: deps.Log, logKeys: deps.LogKeys, now: deps.Clock, closed: closed, close: cancel}
+	return &Service{store: deps.Store, past: deps.Past, books: deps.Ledger, checkouts: deps.Checkouts, log: deps.Log, logKeys: deps.LogKeys, now: deps.Clock, closed: closed, close: cancel}
 }
 
 // Close ends a verification under way, which may otherwise outlast its call.

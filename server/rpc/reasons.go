@@ -98,6 +98,7 @@ var codes = map[errorv1.ErrorReason]connect.Code{
 	errorv1.ErrorReason_ERROR_REASON_CLOCK_SKEWED:            connect.CodeUnauthenticated,
 	errorv1.ErrorReason_ERROR_REASON_SESSION_FENCED:          connect.CodeAborted,
 	errorv1.ErrorReason_ERROR_REASON_NOT_READING:             connect.CodeAborted,
+	errorv1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN:        connect.CodeFailedPrecondition,
 }
 
 // CodeOf returns the Connect code of a reason, and INTERNAL for one that is not

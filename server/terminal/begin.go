@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,8 @@ var (
 		"A session begins with a Hello, and has no other.").WithField("hello", "must be the first message, and only that")
 	errEpoch = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT,
 		"There was no such session of the terminal.").WithField("hello.last_epoch", "must be an epoch that a Welcome told")
+	errSequence = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN,
+		"The terminal has no such message.").WithField("hello.last_sequence", "must be that of a message that was sent to this terminal")
 )
 
 // beginning is where a session begins.
@@ -63,8 +66,10 @@ func (s *Service) begin(ctx context.Context, terminal uuid.UUID, hello *terminal
 		case last > row.Epoch+epochSlack:
 			return errEpoch
 		}
-		b = beginning{epoch: max(row.Epoch, last) + 1, known: last, acked: uint64(row.Acked), from: uint64(row.Acked)}
-		b.from = max(b.from, hello.GetLastSequence())
+		b = beginning{epoch: max(row.Epoch, last) + 1, known: last, acked: uint64(row.Acked)}
+		if b.from, err = beginsAfter(ctx, q, terminal, b.acked, hello.GetLastSequence()); err != nil {
+			return err
+		}
 		if err := q.SetTerminalEpoch(ctx, store.SetTerminalEpochParams{ID: terminal, Epoch: b.epoch}); err != nil {
 			return fmt.Errorf("beginning a session: %w", err)
 		}
@@ -75,6 +80,26 @@ func (s *Service) begin(ctx context.Context, terminal uuid.UUID, hello *terminal
 		err = verdict
 	}
 	return b, err
+}
+
+// beginsAfter returns the sequence after which messages are sent: the one that was
+// acknowledged or, if that is a later message of the terminal's, the last one that the
+// device says it has taken. Any other number fails with SEQUENCE_UNKNOWN: it is of
+// another terminal, or of what the database has lost in a failover, and the device
+// would pass over what it was never sent.
+func beginsAfter(ctx context.Context, q *store.Queries, terminal uuid.UUID, acked, last uint64) (uint64, error) {
+	if last <= acked {
+		return acked, nil
+	}
+	xid, number := placeOf(last)
+	there, err := q.HasTerminalEvent(ctx, store.HasTerminalEventParams{Subject: subjectOf(terminal), Xid: xid, Number: number})
+	if err != nil {
+		return 0, fmt.Errorf("looking a message up: %w", err)
+	}
+	if !there || number == 0 {
+		return 0, errSequence.WithMetadata("acknowledged_sequence", strconv.FormatUint(acked, 10))
+	}
+	return last, nil
 }
 
 // lockShared locks a terminal whose key two devices use, ends whatever session it

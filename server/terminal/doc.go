@@ -22,7 +22,9 @@
 // before that position it reads itself, from what its device acknowledged on, and
 // what comes after it gets from the follower. So nothing falls in between, and
 // nothing comes twice. Acknowledgements are written in batches: one that is lost
-// only means that messages are sent again, which the device drops.
+// only means that messages are sent again, which the device drops. A device is
+// believed to have taken only what its terminal has; if it names another message it is
+// told after which one to go on.
 //
 // # One at a time
 //

@@ -36,13 +36,9 @@ func (h *hub) follow(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Reset(h.config.Poll)
-		now := lag.Now()
 		pollCtx, cancel := context.WithTimeout(ctx, readTimeout)
-		err := h.poll(pollCtx, maxRead)
+		err := h.look(pollCtx, maxRead)
 		cancel()
-		if err == nil {
-			h.lag.Read(now)
-		}
 		switch {
 		case err == nil && !started:
 			close(h.ready)
@@ -67,24 +63,35 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// poll reads what is new and hands it out, all of it or, after an error, nothing.
-func (h *hub) poll(ctx context.Context, limit int32) error {
+// look polls once, and notes that everything was read if it was.
+func (h *hub) look(ctx context.Context, limit int32) error {
+	now := lag.Now()
+	all, err := h.poll(ctx, limit)
+	if err == nil && all {
+		h.lag.Read(now)
+	}
+	return err
+}
+
+// poll reads what is new and hands it out, or after an error nothing. It says whether
+// that was all there is: what goes beyond the limit is left to the next time.
+func (h *hub) poll(ctx context.Context, limit int32) (all bool, err error) {
 	if h.cursor == 0 { // only this goroutine writes it
 		horizon, err := h.content.store.Queries().GetHorizon(ctx)
 		if err != nil {
-			return fmt.Errorf("reading the horizon: %w", err)
+			return false, fmt.Errorf("reading the horizon: %w", err)
 		}
 		h.mu.Lock()
 		h.cursor = horizon
 		h.mu.Unlock()
-		return nil
+		return true, nil
 	}
 	rows, err := h.content.store.Queries().FollowTerminals(ctx, store.FollowTerminalsParams{FromXid: h.cursor, MaxRows: limit})
 	if err != nil {
-		return fmt.Errorf("reading events: %w", err)
+		return false, fmt.Errorf("reading events: %w", err)
 	}
-	if rows, whole := wholeTransactions(rows, int(limit)); whole {
-		return h.handOut(ctx, rows, rows[0].Horizon)
+	if whole, some := wholeTransactions(rows, int(limit)); some {
+		return len(whole) == len(rows), h.handOut(ctx, whole, whole[0].Horizon)
 	}
 	return h.poll(ctx, 4*limit)
 }

@@ -18,7 +18,9 @@ const noteEvery = 50 * time.Millisecond
 const (
 	// retryNotes is how often what couldn't be noted is tried again at the latest.
 	retryNotes = time.Second
-	// maxKept bounds what is kept while the database doesn't answer.
+	// maxKept bounds what is kept of each kind while the database doesn't answer. What
+	// is dropped beyond it costs nobody money: a checkout can be paid however far it has
+	// come. If it expires, it may be said to have come less far than it did.
 	maxKept = 100_000
 )
 
@@ -91,24 +93,24 @@ func (m *marks) write(ctx context.Context) {
 	defer cancel()
 	if len(sent) > 0 {
 		if err := m.desk.MarkDispatched(ctx, sent); err != nil {
-			m.log.WarnContext(ctx, "that checkouts were sent can't be noted; trying again", "error", err)
-			m.keep(&m.sent, sent)
+			dropped := m.keep(&m.sent, sent)
+			m.log.WarnContext(ctx, "that checkouts were sent can't be noted; what isn't dropped is tried again", "dropped", dropped, "error", err)
 		}
 	}
 	if len(taken) > 0 {
 		if err := m.desk.MarkAcknowledged(ctx, taken); err != nil {
-			m.log.WarnContext(ctx, "that checkouts were taken can't be noted; trying again", "error", err)
-			m.keep(&m.taken, taken)
+			dropped := m.keep(&m.taken, taken)
+			m.log.WarnContext(ctx, "that checkouts were taken can't be noted; what isn't dropped is tried again", "dropped", dropped, "error", err)
 		}
 	}
 }
 
-// keep takes down again what couldn't be noted. The next sale or the next tick has it
-// written.
-func (m *marks) keep(in *[]uuid.UUID, checkouts []uuid.UUID) {
+// keep takes down again what couldn't be noted, and returns for how much of it there is
+// no room. The next sale or the next tick has it written.
+func (m *marks) keep(in *[]uuid.UUID, checkouts []uuid.UUID) (dropped int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(*in)+len(checkouts) <= maxKept {
-		*in = append(checkouts, *in...)
-	}
+	room := min(len(checkouts), max(0, maxKept-len(*in)))
+	*in = append(checkouts[:room:room], *in...)
+	return len(checkouts) - room
 }

@@ -155,7 +155,8 @@ SELECT c.id, c.merchant_id, c.terminal_id, coalesce(c.trace, '')::text AS trace 
 
 -- SettleDueCheckouts sees to what was due but hasn't expired just now: what has
 -- ended isn't looked at again, and what is authorized once its hold is over. It
--- returns those whose hold has expired.
+-- returns those whose hold has expired. Rows are locked in the order of ids, as all
+-- who change several do.
 -- name: SettleDueCheckouts :many
 WITH due AS (
     UPDATE checkouts AS c
@@ -163,7 +164,8 @@ WITH due AS (
                            THEN greatest(h.expire_time, clock_timestamp() + interval '1 second') END
       FROM resolutions AS r
       LEFT JOIN holds AS h ON h.id = r.subject
-     WHERE c.id = ANY (sqlc.arg(ids)::uuid[]) AND c.due_time IS NOT NULL AND r.subject = c.id
+     WHERE c.id IN (SELECT n.id FROM checkouts AS n WHERE n.id = ANY (sqlc.arg(ids)::uuid[]) ORDER BY n.id FOR NO KEY UPDATE)
+       AND c.due_time IS NOT NULL AND r.subject = c.id
     RETURNING c.id, (r.outcome = 4 AND h.state = 4)::boolean AS expired
 )
 SELECT id FROM due WHERE expired;

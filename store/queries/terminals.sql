@@ -102,6 +102,11 @@ SELECT e.xid, e.number, e.type, e.payload, e.create_time, e.trace
  ORDER BY e.xid, e.id
  LIMIT @max_rows;
 
+-- HasTerminalEvent tells whether so many events happened to a terminal in a transaction.
+-- name: HasTerminalEvent :one
+SELECT (count(*) >= sqlc.arg(number)::bigint)::bool
+  FROM events WHERE subject = @subject AND subject <> '' AND xid = @xid;
+
 -- FollowTerminals lists what happened to all terminals since a transaction, and how
 -- far it is complete. Without events there is one row that tells only that.
 -- name: FollowTerminals :many

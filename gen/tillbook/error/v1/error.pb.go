@@ -208,6 +208,9 @@ const (
 	ErrorReason_ERROR_REASON_SESSION_FENCED ErrorReason = 409
 	// The terminal doesn't read its messages.
 	ErrorReason_ERROR_REASON_NOT_READING ErrorReason = 410
+	// The device claims to have taken a message that the terminal doesn't have; the
+	// metadata "acknowledged_sequence" says after which one it has to go on.
+	ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN ErrorReason = 411
 )
 
 // Enum value maps for ErrorReason.
@@ -297,6 +300,7 @@ var (
 		408: "ERROR_REASON_CLOCK_SKEWED",
 		409: "ERROR_REASON_SESSION_FENCED",
 		410: "ERROR_REASON_NOT_READING",
+		411: "ERROR_REASON_SEQUENCE_UNKNOWN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                  0,
@@ -383,6 +387,7 @@ var (
 		"ERROR_REASON_CLOCK_SKEWED":                 408,
 		"ERROR_REASON_SESSION_FENCED":               409,
 		"ERROR_REASON_NOT_READING":                  410,
+		"ERROR_REASON_SEQUENCE_UNKNOWN":             411,
 	}
 )
 
@@ -528,7 +533,7 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x1dtillbook/error/v1/error.proto\x12\x11tillbook.error.v1\"C\n" +
 	"\vOutcomeInfo\x124\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xc9\x17\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1a.tillbook.error.v1.OutcomeR\aoutcome*\xed\x17\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x19\n" +
@@ -614,7 +619,8 @@ const file_tillbook_error_v1_error_proto_rawDesc = "" +
 	"\x1fERROR_REASON_ASSERTION_REPLAYED\x10\x97\x03\x12\x1e\n" +
 	"\x19ERROR_REASON_CLOCK_SKEWED\x10\x98\x03\x12 \n" +
 	"\x1bERROR_REASON_SESSION_FENCED\x10\x99\x03\x12\x1d\n" +
-	"\x18ERROR_REASON_NOT_READING\x10\x9a\x03*g\n" +
+	"\x18ERROR_REASON_NOT_READING\x10\x9a\x03\x12\"\n" +
+	"\x1dERROR_REASON_SEQUENCE_UNKNOWN\x10\x9b\x03*g\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OUTCOME_NOT_EXECUTED\x10\x01\x12\x14\n" +

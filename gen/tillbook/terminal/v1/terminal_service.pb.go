@@ -1602,10 +1602,14 @@ func (x *ChargePaymentCodeResponse) GetCheckout() *v11.Checkout {
 type SessionRequest_Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sequence of the last message that the device has taken for good; 0 if
-	// none. What follows is sent again.
+	// none, or none as this terminal. What follows is sent again, unless it was
+	// acknowledged, by whichever of the terminal's devices. If the terminal has no such
+	// message the session fails with SEQUENCE_UNKNOWN, since what happens until the
+	// number is reached would be passed over. The device then goes on with the
+	// metadata's "acknowledged_sequence" as its last one.
 	LastSequence uint64 `protobuf:"varint,1,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
-	// The epoch of the device's last session; 0 if none. Two devices with one key
-	// are told apart by it.
+	// The epoch of the device's last session; 0 if none, or none as this terminal.
+	// Two devices with one key are told apart by it.
 	LastEpoch uint64 `protobuf:"varint,2,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
 	// How it is.
 	Health        *Health `protobuf:"bytes,3,opt,name=health,proto3" json:"health,omitempty"`

@@ -201,9 +201,10 @@ type TerminalServiceClient interface {
 	// old one off.
 	//
 	// Fails with TERMINAL_REVOKED, TERMINAL_KEY_SHARED, ASSERTION_INVALID,
-	// ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time) or
-	// SESSION_FENCED; ends with STREAM_MOVED when the replica shuts down, after a
-	// drain notice, and with NOT_READING if the device takes no messages.
+	// ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time),
+	// SEQUENCE_UNKNOWN (whose metadata says where to go on) or SESSION_FENCED; ends
+	// with STREAM_MOVED when the replica shuts down, after a drain notice, and with
+	// NOT_READING if the device takes no messages.
 	Session(context.Context) (TerminalServiceSessionClientStream, error)
 	// CreateCheckout begins a sale at the calling terminal. It comes back on the
 	// session like any other.
@@ -315,9 +316,10 @@ type TerminalServiceHandler interface {
 	// old one off.
 	//
 	// Fails with TERMINAL_REVOKED, TERMINAL_KEY_SHARED, ASSERTION_INVALID,
-	// ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time) or
-	// SESSION_FENCED; ends with STREAM_MOVED when the replica shuts down, after a
-	// drain notice, and with NOT_READING if the device takes no messages.
+	// ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time),
+	// SEQUENCE_UNKNOWN (whose metadata says where to go on) or SESSION_FENCED; ends
+	// with STREAM_MOVED when the replica shuts down, after a drain notice, and with
+	// NOT_READING if the device takes no messages.
 	Session(context.Context, TerminalServiceSessionServerStream) error
 	// CreateCheckout begins a sale at the calling terminal. It comes back on the
 	// session like any other.

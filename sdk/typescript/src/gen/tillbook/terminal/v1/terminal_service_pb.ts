@@ -524,15 +524,19 @@ export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
 export type SessionRequest_Hello = Message<"tillbook.terminal.v1.SessionRequest.Hello"> & {
   /**
    * The sequence of the last message that the device has taken for good; 0 if
-   * none. What follows is sent again.
+   * none, or none as this terminal. What follows is sent again, unless it was
+   * acknowledged, by whichever of the terminal's devices. If the terminal has no such
+   * message the session fails with SEQUENCE_UNKNOWN, since what happens until the
+   * number is reached would be passed over. The device then goes on with the
+   * metadata's "acknowledged_sequence" as its last one.
    *
    * @generated from field: uint64 last_sequence = 1;
    */
   lastSequence: bigint;
 
   /**
-   * The epoch of the device's last session; 0 if none. Two devices with one key
-   * are told apart by it.
+   * The epoch of the device's last session; 0 if none, or none as this terminal.
+   * Two devices with one key are told apart by it.
    *
    * @generated from field: uint64 last_epoch = 2;
    */
@@ -1232,9 +1236,10 @@ export const TerminalService: GenService<{
    * old one off.
    *
    * Fails with TERMINAL_REVOKED, TERMINAL_KEY_SHARED, ASSERTION_INVALID,
-   * ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time) or
-   * SESSION_FENCED; ends with STREAM_MOVED when the replica shuts down, after a
-   * drain notice, and with NOT_READING if the device takes no messages.
+   * ASSERTION_REPLAYED, CLOCK_SKEWED (whose metadata has the server's time),
+   * SEQUENCE_UNKNOWN (whose metadata says where to go on) or SESSION_FENCED; ends
+   * with STREAM_MOVED when the replica shuts down, after a drain notice, and with
+   * NOT_READING if the device takes no messages.
    *
    * @generated from rpc tillbook.terminal.v1.TerminalService.Session
    */
