@@ -55,7 +55,7 @@ func run(args []string) (code int, err error) {
 		}
 	}
 	if os.Getenv(storetest.FolderVariable) == "" {
-		dir, err := os.MkdirTemp("", "tillbook-test-")
+		dir, err := os.MkdirTemp(storetest.Parent(), "tillbook-test-")
 		if err != nil {
 			return 1, err
 		}
