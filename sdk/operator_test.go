@@ -111,6 +111,11 @@ func TestOperatorsRaiseTiersAndSeeWhoDidWhat(t *testing.T) {
 	if got := actions(t, olga, future); len(got) > 0 {
 		t.Errorf("recorded %q in the future", got)
 	}
+	// The database can't even be asked for this one.
+	nobody := &tillbook.GetUserRequest{User: &userv1.GetUserRequest_Username{Username: "maya\x00"}}
+	if _, err := olga.Users.Get(ctx, nobody); !errors.Is(err, tillbook.ReasonInvalidArgument) {
+		t.Errorf("a name with a NUL: %v", err)
+	}
 }
 
 // TestAnErasedPersonIsNowhereAndTheBooksStand looks for what named them in all that

@@ -58,6 +58,9 @@ func (s *Server) mount(f front) error {
 	if err := watchGate(f.telemetry.meter, f.gate); err != nil {
 		return err
 	}
+	if err := s.arriving.watch(f.telemetry.meter); err != nil {
+		return err
+	}
 	calls := connect.NewServer(interceptors(&s.cfg, seen, &f, rules, s.draining)...)
 	calls.SetUnknownHandler(rpc.UnknownProcedure)
 	f.register(calls)
@@ -65,7 +68,7 @@ func (s *Server) mount(f front) error {
 	registerHealth(calls, ready)
 	grpcreflect.Register(calls)
 
-	s.http = newHTTPDoor(&s.cfg, calls, seen, site, map[string]http.Handler{
+	s.http = newHTTPDoor(&s.cfg, calls, seen, site, s.arriving, map[string]http.Handler{
 		"GET /healthz":               http.HandlerFunc(serveLive),
 		"GET /readyz":                http.HandlerFunc(ready.serve),
 		"GET /metrics":               promhttp.HandlerFor(f.telemetry.registry, promhttp.HandlerOpts{}),
@@ -75,7 +78,7 @@ func (s *Server) mount(f front) error {
 		"GET /log-key":               http.HandlerFunc(f.log.VerifierKey),
 	})
 	if s.grpcListener != nil {
-		s.grpc = newGRPCDoor(&s.cfg, calls, seen)
+		s.grpc = newGRPCDoor(&s.cfg, calls, seen, s.arriving)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/tillbook/tillbook/server/rpc"
 )
@@ -35,8 +36,8 @@ const (
 
 // newGRPCDoor returns the server behind Config.GRPCListen: grpc-go, which hands
 // every call to the same connect.Server as the other door.
-func newGRPCDoor(cfg *Config, calls *connect.Server, seen *observer) *grpc.Server {
-	d := &grpcDoor{calls: calls}
+func newGRPCDoor(cfg *Config, calls *connect.Server, seen *observer, arriving *arrivals) *grpc.Server {
+	d := &grpcDoor{calls: calls, arriving: arriving}
 	panicked := recovery.WithRecoveryHandlerContext(func(ctx context.Context, value any) error {
 		// rpc.Recover catches what handlers throw; this is for what is around it.
 		err := &rpc.PanicError{Value: value}
@@ -64,6 +65,7 @@ func newGRPCDoor(cfg *Config, calls *connect.Server, seen *observer) *grpc.Serve
 			Time:                  pingInterval,
 			Timeout:               pingTimeout,
 		}),
+		grpc.InTapHandle(d.tap()),
 		grpc.UnaryInterceptor(recovery.UnaryServerInterceptor(panicked)),
 		grpc.StreamInterceptor(recovery.StreamServerInterceptor(panicked)),
 		grpc.UnknownServiceHandler(d.serveUnknown),
@@ -76,7 +78,22 @@ func newGRPCDoor(cfg *Config, calls *connect.Server, seen *observer) *grpc.Serve
 
 // grpcDoor turns grpc-go's calls into Connect's.
 type grpcDoor struct {
-	calls *connect.Server
+	calls    *connect.Server
+	arriving *arrivals
+}
+
+// tap lets the requests of calls that have one be cut off.
+func (d *grpcDoor) tap() tap.ServerInHandle {
+	single := make(map[string]bool)
+	for spec := range d.calls.Specs() {
+		single[spec.Procedure] = spec.StreamType&connect.StreamTypeClient == 0
+	}
+	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
+		if single[info.FullMethodName] {
+			return cuttable(ctx), nil
+		}
+		return ctx, nil
+	}
 }
 
 // services describes all procedures to grpc-go.
@@ -107,7 +124,7 @@ func (d *grpcDoor) services() []*grpc.ServiceDesc {
 
 func (d *grpcDoor) unary(spec connect.Spec) grpc.MethodHandler {
 	serve := func(ctx context.Context, decode any) (any, error) {
-		s := &grpcUnary{grpcCall: newGRPCCall(ctx, spec), decode: decode.(func(any) error)}
+		s := &grpcUnary{grpcCall: newGRPCCall(ctx, spec), decode: d.arriving.arrive(ctx, decode.(func(any) error))}
 		err := d.calls.Call(ctx, spec.Procedure, &s.info, s)
 		s.finish(ctx)
 		if err != nil {
@@ -133,7 +150,7 @@ func (d *grpcDoor) serveUnknown(_ any, stream grpc.ServerStream) error {
 
 func (d *grpcDoor) serve(spec connect.Spec, stream grpc.ServerStream) error {
 	ctx := stream.Context()
-	s := &grpcStream{grpcCall: newGRPCCall(ctx, spec), stream: stream}
+	s := &grpcStream{grpcCall: newGRPCCall(ctx, spec), stream: stream, read: d.arriving.arrive(ctx, stream.RecvMsg)}
 	err := d.calls.Call(rpc.WithAbandon(ctx), spec.Procedure, &s.info, s)
 	s.finish(ctx)
 	if err != nil {

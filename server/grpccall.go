@@ -134,6 +134,7 @@ func (s *grpcUnary) Send(msg any) error {
 type grpcStream struct {
 	grpcCall
 	stream grpc.ServerStream
+	read   func(any) error
 	ended  bool
 }
 
@@ -145,7 +146,7 @@ func (s *grpcStream) Receive(msg any) error {
 		}
 		s.ended = true
 	}
-	return receive(s.stream.RecvMsg, msg)
+	return receive(s.read, msg)
 }
 
 // SendHeaders sends the headers without waiting for the first message.

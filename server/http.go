@@ -33,14 +33,16 @@ type httpDoor struct {
 	seen   *observer
 	errors *connecthttp.ErrorWriter
 	mux    *http.ServeMux
+	// arriving bounds the requests that haven't arrived yet.
+	arriving *arrivals
 	// site is nil if no page is served.
 	site *web.Site
 }
 
 // newHTTPDoor returns the server behind Config.Listen. The routes are those that
 // aren't procedures; the site, which may be nil, is behind them all.
-func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.Site, routes map[string]http.Handler) *http.Server {
-	d := &httpDoor{cfg: cfg, seen: seen, errors: connecthttp.NewErrorWriter(), mux: http.NewServeMux(), site: site}
+func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.Site, arriving *arrivals, routes map[string]http.Handler) *http.Server {
+	d := &httpDoor{cfg: cfg, seen: seen, errors: connecthttp.NewErrorWriter(), mux: http.NewServeMux(), arriving: arriving, site: site}
 	kinds := make(map[string]connect.StreamType)
 	for spec := range calls.Specs() {
 		kinds[spec.Procedure] = spec.StreamType
@@ -112,8 +114,26 @@ func (m *procedureMux) Handle(pattern string, handler http.Handler) {
 				_ = control.SetReadDeadline(time.Now().Add(allowed))
 			}
 		}
-		handler.ServeHTTP(w, r)
+		m.door.bound(w, r, kind, handler)
 	})
+}
+
+// bound serves a call whose request can't be larger, or take more from others while it
+// arrives, than the server allows.
+func (d *httpDoor) bound(w http.ResponseWriter, r *http.Request, kind connect.StreamType, handler http.Handler) {
+	if kind&connect.StreamTypeClient == 0 {
+		if r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes {
+			d.refuse(w, r, errTooLarge)
+			return
+		}
+		body := d.arriving.body(w, r)
+		defer body.arrival.end()
+		r.Body = body
+	}
+	if isEnveloped(r.Header.Get("Content-Type")) {
+		r.Body = &enveloped{ReadCloser: r.Body, most: int64(d.cfg.MaxMessageBytes)}
+	}
+	handler.ServeHTTP(w, r)
 }
 
 // allowance is how long the answer of a procedure may take to be written in

@@ -26,6 +26,7 @@ type Server struct {
 	grpcListener net.Listener // nil if there is no native door
 	http         *http.Server
 	grpc         *grpc.Server
+	arriving     *arrivals
 
 	// A replica that stops is unready first, and drains a little later.
 	unready, draining context.Context
@@ -68,7 +69,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 }
 
 func newServer(cfg Config) *Server {
-	s := &Server{cfg: cfg, sleep: time.Sleep}
+	s := &Server{cfg: cfg, arriving: newArrivals(), sleep: time.Sleep}
 	s.unready, s.leave = context.WithCancel(context.Background())
 	s.draining, s.drain = context.WithCancel(context.Background())
 	return s

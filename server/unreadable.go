@@ -55,6 +55,8 @@ var (
 		"The timeout can't be read.")
 	errProtocolVersion = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT,
 		"The header Connect-Protocol-Version must be 1.")
+	errTooLarge = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE,
+		"The message is larger than the server reads.")
 	errNoProcedure = rpc.NewError(errorv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED,
 		"This server has no such procedure.")
 )

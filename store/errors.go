@@ -65,6 +65,8 @@ const (
 	codeCrashShutdown        = "57P02"
 	codeCannotConnectNow     = "57P03"
 	codeWarning              = "01000"
+	codeNotInRepertoire      = "22021"
+	codeUntranslatable       = "22P05"
 	codeInternal             = "XX000"
 )
 
@@ -72,6 +74,10 @@ func isCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
 }
+
+// IsUnstorable says that err is of a text, or of one in JSON, that PostgreSQL can't
+// store: it has a NUL in it. Nothing was executed.
+func IsUnstorable(err error) bool { return isCode(err, codeNotInRepertoire, codeUntranslatable) }
 
 // IsUnavailable says that err comes from a database that could not be reached,
 // is starting or stopping, takes no more connections or no writes: nothing is

@@ -85,7 +85,7 @@ func (z *fuzzed) try(t *testing.T, which, who int, random *rand.Rand, bytewise [
 	if method.IsStreamingServer() && random.IntN(8) != 0 || hashes[procedure] && random.IntN(16) != 0 {
 		return // These take long; they get a part of the time only.
 	}
-	m := &mutator{filler: filler{ids: z.prize, bystander: z.bystander}, rand: random}
+	m := &mutator{filler{ids: z.prize, bystander: z.bystander, rand: random}}
 	request := m.fill(method.Input())
 	for range random.IntN(4) {
 		m.mutate(request, 0)
@@ -138,10 +138,7 @@ func send(t testing.TB, client *http.Client, r *replica, procedure, contentType,
 }
 
 // mutator makes requests that are nearly right.
-type mutator struct {
-	filler
-	rand *rand.Rand
-}
+type mutator struct{ filler }
 
 // encode writes a request, with some of its bytes replaced if there are any for it.
 func (m *mutator) encode(request *dynamicpb.Message, bytewise []byte) (body []byte, contentType string) {

@@ -161,6 +161,12 @@ func (l *tally) add(what string) {
 	l.counts[what]++
 }
 
+func (l *tally) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts[what]
+}
+
 func (l *tally) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -50,7 +50,7 @@ func (r *replica) withstands(t testing.TB, name string, attack func(context.Cont
 // for as long as something else takes. It returns how long the calls took.
 func (r *replica) serve(t testing.TB, from, to *customer, meanwhile func(context.Context) string) ([]time.Duration, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	var took []time.Duration

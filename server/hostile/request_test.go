@@ -1,6 +1,8 @@
 package hostile
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 
@@ -22,6 +24,17 @@ type filler struct {
 	foreign bool
 	// unknown are fields for which it has no value.
 	unknown []string
+	// rand makes what must be new each time, so that a seed makes it again; nil for
+	// what nobody can make again.
+	rand *rand.Rand
+}
+
+// unique returns 32 hexadecimal digits that were never there before.
+func (f *filler) unique() string {
+	if f.rand == nil {
+		return strings.ReplaceAll(uuid.NewString(), "-", "")
+	}
+	return fmt.Sprintf("%016x%016x", f.rand.Uint64(), f.rand.Uint64())
 }
 
 var idPattern = regexp.MustCompile(`([a-z]{3})\|?[a-z|)]*_\[0-9a-z\]\{26\}`)
@@ -111,11 +124,11 @@ func (f *filler) text(field protoreflect.FieldDescriptor, rules *validate.String
 	}
 	switch {
 	case name == "idempotency_key":
-		return uuid.NewString()
+		return f.unique()
 	case name == "phone_number":
 		return "+6281399999999"
 	case name == "username":
-		return "n" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
+		return "n" + f.unique()[:20]
 	case name == "page_token", name == "resume_token", name == "note", name == "device_name", name == "device_token":
 		return ""
 	}

@@ -59,6 +59,7 @@ var sentinels = []sentinel{
 	{is(ledger.ErrUnavailable), errorv1.ErrorReason_ERROR_REASON_UNAVAILABLE, unavailableMessage},
 
 	{is(store.ErrUsernameTaken), errorv1.ErrorReason_ERROR_REASON_USERNAME_TAKEN, "The username belongs to somebody else."},
+	{store.IsUnstorable, errorv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "A text holds characters that can't be stored."},
 	{store.IsUnavailable, errorv1.ErrorReason_ERROR_REASON_UNAVAILABLE, unavailableMessage},
 
 	{is(context.Canceled), errorv1.ErrorReason_ERROR_REASON_CANCELED, "The call was canceled."},

@@ -170,9 +170,12 @@ func (g *Gate) refuse(p Priority) error {
 	return errShed.WithRetry(retryOf[p] + rand.N(retryOf[p])).WithCause(&Shed{p})
 }
 
-// leave gives a call's place back. Only calls that weren't cut short say how long
-// calls take.
+// leave gives a call's place back, if it has one. Only calls that weren't cut short say
+// how long calls take.
 func (in permit) leave(whole bool) {
+	if in.gate == nil {
+		return
+	}
 	in.gate.open[in.priority].Add(-1)
 	switch {
 	case in.calls == nil:
@@ -212,7 +215,13 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 				return err
 			}
 			whole := false
-			defer func() { in.leave(whole) }()
+			if spec.StreamType&connect.StreamTypeClient == 0 {
+				placed := &placedStream{ServerStream: stream, in: in}
+				defer func() { placed.in.leave(whole) }()
+				stream = placed
+			} else {
+				defer func() { in.leave(whole) }()
+			}
 			if p == PriorityHistory || p == PriorityWatch {
 				ctx = history(ctx)
 			}
@@ -225,4 +234,30 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 			return err
 		}
 	}
+}
+
+// placedStream is that of a call with one request, which has no place while the request
+// arrives: how long that takes is up to the client.
+type placedStream struct {
+	connect.ServerStream
+	in   permit
+	read bool
+}
+
+func (s *placedStream) Receive(msg any) error {
+	if s.read {
+		return s.ServerStream.Receive(msg)
+	}
+	s.read = true
+	gate, p := s.in.gate, s.in.priority
+	s.in.leave(false)
+	s.in = permit{}
+	if err := s.ServerStream.Receive(msg); err != nil {
+		return err
+	}
+	in, err := gate.enter(p)
+	if err == nil {
+		s.in = in
+	}
+	return err
 }

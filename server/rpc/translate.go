@@ -141,6 +141,9 @@ func (s *translatingStream) Send(msg any) error {
 // cause is left out where it may quote the request, so that no password gets
 // into the log.
 func fromReceive(err error) error {
+	if own, ok := errors.AsType[*Error](err); ok { // a door cut it off
+		return own
+	}
 	e, ok := errors.AsType[*connect.Error](err)
 	if !ok {
 		if errors.Is(err, io.EOF) {
