@@ -52,7 +52,7 @@ func TestAFastServerIsBoundedByNumberAlone(t *testing.T) {
 		for at := range 30 {
 			p.ended(time.Duration(at)*beatLength, time.Duration(took), rapid.Bool().Draw(t, "whole"))
 		}
-		if room := p.room(30*beatLength, 100); room != 100 {
+		if room := p.room(30*beatLength, 16_384); room != 16_384 {
 			t.Errorf("there is room for %d", room)
 		}
 	})
