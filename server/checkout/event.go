@@ -36,9 +36,10 @@ func (c *Checkout) events(h Happening) []ledger.Event {
 	return list
 }
 
-// VoidEvents are what is told when somebody else than the desk gives up a hold: that
-// the checkout which it is for is canceled, or nothing for a hold of another kind.
-func (d *Desk) VoidEvents(ctx context.Context, hold uuid.UUID) ([]ledger.Event, error) {
+// HoldEvents are what is told when somebody else than the desk closes a hold: what
+// happens by that to the checkout which it is for, Cancel or Succeed, or nothing for a
+// hold of another kind.
+func (d *Desk) HoldEvents(ctx context.Context, hold uuid.UUID, h Happening) ([]ledger.Event, error) {
 	c, err := d.get(ctx, Scope{}, hold) // a checkout's hold has its id
 	switch {
 	case rpc.ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_NOT_FOUND:
@@ -46,7 +47,7 @@ func (d *Desk) VoidEvents(ctx context.Context, hold uuid.UUID) ([]ledger.Event, 
 	case err != nil:
 		return nil, err
 	}
-	return c.events(Cancel), nil
+	return c.events(h), nil
 }
 
 // told are events of several checkouts as columns.

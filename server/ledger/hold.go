@@ -12,6 +12,7 @@ import (
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/id"
@@ -91,6 +92,10 @@ func (s *Service) CaptureHold(ctx context.Context, req *ledgerv1.CaptureHoldRequ
 	if err != nil {
 		return nil, err
 	}
+	events, err := s.checkouts.HoldEvents(ctx, hold.ID, checkout.Succeed)
+	if err != nil {
+		return nil, err
+	}
 	final := "partial"
 	if req.GetFinal() {
 		final = "final"
@@ -99,7 +104,7 @@ func (s *Service) CaptureHold(ctx context.Context, req *ledgerv1.CaptureHoldRequ
 		identity(ctx, req.GetIdempotencyKey(), append([]string{"capture", req.GetHoldId(), final, req.GetReason()}, parts...)...),
 		books.Capture{
 			Hold: hold.ID, Credits: credits, Final: req.GetFinal(), Note: req.GetReason(),
-			Details: detailsOf(rpc.PrincipalFrom(ctx).Operator),
+			Details: detailsOf(rpc.PrincipalFrom(ctx).Operator), Events: events,
 		})
 	shown, err := s.changed(ctx, &result, err)
 	if err != nil {
@@ -149,7 +154,7 @@ func (s *Service) VoidHold(ctx context.Context, req *ledgerv1.VoidHoldRequest) (
 	if err != nil {
 		return nil, err
 	}
-	events, err := s.checkouts.VoidEvents(ctx, hold.ID)
+	events, err := s.checkouts.HoldEvents(ctx, hold.ID, checkout.Cancel)
 	if err != nil {
 		return nil, err
 	}

@@ -32,8 +32,7 @@ type Deps struct {
 	Past *store.Past
 	// Ledger holds the books.
 	Ledger *books.Ledger
-	// Checkouts are told of when what is held for one is given up. Default: those of
-	// Store.
+	// Checkouts are told of when the hold of one is closed. Default: those of Store.
 	Checkouts *checkout.Desk
 	// Log is where they are sealed.
 	Log *seal.Log

@@ -132,7 +132,7 @@ func TestAStolenCodeOfAnUsedTerminalDiesWithTheNextOne(t *testing.T) {
 	old := g.session(t, b, 0, 0)
 	code := s.reissue(t, a, g.terminal)
 	wantReason(t, old.end(), "ASSERTION_INVALID")
-	wantReason(t, g.dial(t, a.conn, &terminalv1.SessionRequest_Hello{}).end(), "ASSERTION_INVALID")
+	wantReason(t, g.dial(t, a.conn, &terminalv1.SessionRequest_Hello{}).refused(), "ASSERTION_INVALID")
 	next := newGadget(t)
 	_, err := next.activate(t, b, code)
 	must(t, err)

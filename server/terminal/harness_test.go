@@ -280,10 +280,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// patience is how long tests wait for what has to happen.
+const patience = 30 * time.Second
+
 // eventually waits for something that another goroutine brings about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

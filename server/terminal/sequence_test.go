@@ -31,14 +31,14 @@ func TestADeviceCannotHaveTakenWhatItsTerminalDoesNotHave(t *testing.T) {
 	})
 	second := l.event().GetSequence()
 	for _, never := range []uint64{foreign, second - 1, second + 1, second + 1000<<16, 1 << 63, math.MaxUint64} {
-		err := g.dial(t, b.conn, &terminalv1.SessionRequest_Hello{LastSequence: never, LastEpoch: l.welcome.GetEpoch()}).end()
+		err := g.dial(t, b.conn, &terminalv1.SessionRequest_Hello{LastSequence: never, LastEpoch: l.welcome.GetEpoch()}).refused()
 		wantReason(t, err, "SEQUENCE_UNKNOWN")
 		if got := infoOf(err).GetMetadata()["acknowledged_sequence"]; got != strconv.FormatUint(first, 10) {
 			t.Errorf("%d was never sent: go on after %s, want %d", never, got, first)
 		}
 	}
 	l.acknowledge(math.MaxUint64) // nor can it in its session
-	wantReason(t, l.end(), "INVALID_ARGUMENT")
+	wantReason(t, l.refused(), "INVALID_ARGUMENT")
 	for _, r := range []*replica{a, b} {
 		l = g.session(t, r, first, l.welcome.GetEpoch())
 		if e := l.event(); e.GetSequence() != second || e.GetCommand().GetVersion() != "2" {

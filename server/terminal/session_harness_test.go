@@ -3,6 +3,7 @@ package terminal_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -47,12 +48,18 @@ func begin(ctx context.Context, t testing.TB, conn grpc.ClientConnInterface) *li
 func (g *gadget) session(t testing.TB, r *replica, sequence, epoch uint64) *line {
 	t.Helper()
 	l := g.dial(t, r.conn, &terminalv1.SessionRequest_Hello{LastSequence: sequence, LastEpoch: epoch})
-	m, err := l.stream.Recv()
+	m, err := l.read()
 	must(t, err)
 	if l.welcome = m.GetWelcome(); l.welcome == nil {
 		t.Fatalf("got %v, want a welcome", m)
 	}
 	return l
+}
+
+// read waits for the next message or the end, but not forever.
+func (l *line) read() (*terminalv1.SessionResponse, error) {
+	defer time.AfterFunc(patience, l.cancel).Stop()
+	return l.stream.Recv()
 }
 
 // say sends, and leaves it to the next read to find out that the stream is over.
@@ -64,14 +71,18 @@ func (l *line) acknowledge(sequence uint64) {
 	}})
 }
 
-// beat sends a heartbeat and waits for the answer; events before it are given to f.
-func (l *line) beat(health *terminalv1.Health, f func(*terminalv1.SessionResponse_Event)) {
-	l.t.Helper()
+func (l *line) sayBeat(health *terminalv1.Health) {
 	l.say(&terminalv1.SessionRequest{Message: &terminalv1.SessionRequest_Heartbeat_{
 		Heartbeat: &terminalv1.SessionRequest_Heartbeat{Health: health},
 	}})
+}
+
+// beat sends a heartbeat and waits for the answer; events before it are given to f.
+func (l *line) beat(health *terminalv1.Health, f func(*terminalv1.SessionResponse_Event)) {
+	l.t.Helper()
+	l.sayBeat(health)
 	for {
-		m, err := l.stream.Recv()
+		m, err := l.read()
 		must(l.t, err)
 		if m.GetHeartbeat() != nil {
 			return
@@ -86,7 +97,7 @@ func (l *line) beat(health *terminalv1.Health, f func(*terminalv1.SessionRespons
 func (l *line) event() *terminalv1.SessionResponse_Event {
 	l.t.Helper()
 	for {
-		m, err := l.stream.Recv()
+		m, err := l.read()
 		must(l.t, err)
 		if e := m.GetEvent(); e != nil {
 			return e
@@ -94,10 +105,22 @@ func (l *line) event() *terminalv1.SessionResponse_Event {
 	}
 }
 
+// refused returns why the session ends by what was said last. A session that goes on
+// answers instead, and fails the test.
+func (l *line) refused() error {
+	l.t.Helper()
+	l.sayBeat(nil)
+	m, err := l.read()
+	if err == nil {
+		l.t.Fatalf("got %v, want a refusal", m)
+	}
+	return err
+}
+
 // end waits for the end and returns its reason.
 func (l *line) end() error {
 	for {
-		if _, err := l.stream.Recv(); err != nil {
+		if _, err := l.read(); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func TestASessionIsSpokenByItsRules(t *testing.T) {
 	if err := l.end(); reasonOf(err) != "EOF" {
 		t.Errorf("a session that its device closes ends with %v", err)
 	}
-	wantReason(t, g.dial(t, r.conn, &terminalv1.SessionRequest_Hello{LastEpoch: 5000}).end(), "INVALID_ARGUMENT")
+	wantReason(t, g.dial(t, r.conn, &terminalv1.SessionRequest_Hello{LastEpoch: 5000}).refused(), "INVALID_ARGUMENT")
 }
 
 func TestANewSessionFencesTheOldOneWhereverItIs(t *testing.T) {
@@ -204,8 +204,8 @@ func TestRevokingEndsASessionOnAnotherReplicaAtOnce(t *testing.T) {
 	l := g.session(t, b, 0, 0)
 	first := s.revoke(t, a, g.terminal)
 	wantReason(t, l.end(), "TERMINAL_REVOKED")
-	wantReason(t, g.dial(t, b.conn, &terminalv1.SessionRequest_Hello{}).end(), "TERMINAL_REVOKED")
-	wantReason(t, g.dial(t, a.conn, &terminalv1.SessionRequest_Hello{}).end(), "TERMINAL_REVOKED")
+	wantReason(t, g.dial(t, b.conn, &terminalv1.SessionRequest_Hello{}).refused(), "TERMINAL_REVOKED")
+	wantReason(t, g.dial(t, a.conn, &terminalv1.SessionRequest_Hello{}).refused(), "TERMINAL_REVOKED")
 	if again := s.revoke(t, b, g.terminal); again.GetRevokeTime().AsTime() != first.GetRevokeTime().AsTime() ||
 		again.GetState() != terminalv1.TerminalState_TERMINAL_STATE_REVOKED {
 		t.Errorf("got %v after %v", again, first)

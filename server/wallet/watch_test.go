@@ -44,6 +44,7 @@ func (w *watcher) close() {
 
 func (w *watcher) next(t testing.TB) *walletv1.WatchWalletResponse {
 	t.Helper()
+	defer time.AfterFunc(30*time.Second, w.cancel).Stop() // what never comes is missed here
 	msg, err := w.stream.Receive()
 	if err != nil {
 		t.Fatalf("receive: %v", err)

@@ -202,7 +202,7 @@ type Capture struct {
 	Meter   string // see Command
 	Note    string
 	Details json.RawMessage
-	Events  []Event // told in the same commit
+	Events  []Event // told in the same commit if it closes the hold
 }
 
 // CaptureHold moves money that was held. A hold can be captured in several parts,

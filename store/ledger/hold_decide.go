@@ -78,6 +78,8 @@ func captureHold(v View, c Capture) (Draft, error) {
 	}
 	if c.Final || h.Capturable().IsZero() {
 		h = closed(h, HoldCaptured, v.Now())
+	} else {
+		c.Events = nil
 	}
 	return Draft{
 		Postings: postings, Note: c.Note, Details: c.Details, Events: c.Events,
