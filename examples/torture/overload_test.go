@@ -17,8 +17,8 @@ func overloadedWell() (*overloading, flood.Found, steady) {
 		flood.History: {flood.Done: 3000, flood.Shed: 21_000},
 		flood.Watch:   {flood.Done: 300, flood.Shed: 5600, flood.Unavailable: 100},
 	}
-	for range captures {
-		o.finished = append(o.finished, []record.Answer{{Outcome: record.Failed}, {Outcome: record.Done}})
+	for i := range o.finished {
+		o.finished[i] = []record.Answer{{Outcome: record.Failed}, {Outcome: record.Done}}
 	}
 	return o, flood.Found{Executed: 6100, Resolved: 100}, steady{attempts: 100, answered: 90}
 }
@@ -41,7 +41,7 @@ func TestAnOverloadMustBeOneAndBeTakenWell(t *testing.T) {
 			o.tally.Counts[flood.Watch][flood.Wrong], o.tally.Wrong = 1, []string{"500 oops"}
 		}, "500 oops"},
 		"one while it was measured": {func(o *overloading, _ *flood.Found, _ *steady) { o.wrong = []string{"502"} }, "502"},
-		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 1 }, "never answered"},
+		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 100 }, "never answered"},
 		"histories before payments": {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Done] = 100 }, "of the payments were done"},
 		"watches before histories":  {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.History][flood.Done] = 100 }, "of the histories were done"},
 		"a lost payment":            {func(_ *overloading, f *flood.Found, _ *steady) { f.Lost = 1 }, "Lost:1"},

@@ -18,8 +18,8 @@ type Room struct {
 	// Payments is how many calls that begin payments may be under way; an eighth more
 	// is kept for those that finish them. Payments ride in batches, which get larger
 	// with their number, so they take longer the more there are and yet more are done.
-	// Only when they take longer than a second their number is bounded to what is done
-	// in two. Default 16,384.
+	// Only when they take longer than half a second their number is bounded to what is
+	// done in one. Default 16,384.
 	Payments int
 	// Calls is how many other calls may be under way at the most, LeastCalls how many
 	// may be whatever happens; between the two the bound follows how long they take.

@@ -9,12 +9,12 @@ import (
 const (
 	// patience is how much work payments may have before them: what is done in that
 	// time. Clients wait longer than that, so nothing is done for one that has gone.
-	patience = 2 * time.Second
+	patience = time.Second
 	// hurried is how long payments take, on average, when there is nothing to bound:
 	// many of them at once are faster together.
 	hurried = patience / 2
 	// leastPayments may be under way however slow they are.
-	leastPayments = 256
+	leastPayments = 64
 
 	beatLength = 100 * time.Millisecond
 	beatCount  = 10
