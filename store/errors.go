@@ -59,7 +59,6 @@ const (
 	codeUndefinedObject      = "42704"
 	codeInvalidParameter     = "22023"
 	codeInsufficientRight    = "42501"
-	codeTooManyConnections   = "53300"
 	codeLockNotAvailable     = "55P03"
 	codeAdminShutdown        = "57P01"
 	codeCrashShutdown        = "57P02"
@@ -80,8 +79,9 @@ func isCode(err error, codes ...string) bool {
 func IsUnstorable(err error) bool { return isCode(err, codeNotInRepertoire, codeUntranslatable) }
 
 // IsUnavailable says that err comes from a database that could not be reached,
-// is starting or stopping, takes no more connections or no writes: nothing is
-// wrong with the request, and it may work a moment later. Whether it had an
+// is starting or stopping, takes no more connections or no writes, or whose server
+// lacks room, memory or a working disk (classes 53 and 58): nothing is wrong with the
+// request, and it may work a moment later. Whether it had an
 // effect is another question: see ErrOutcomeUnknown. A caller's own cancelled or
 // expired context is not unavailability.
 func IsUnavailable(err error) bool {
@@ -90,8 +90,8 @@ func IsUnavailable(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "08") || isCode(err, codeReadOnly, codeTooManyConnections,
-			codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow)
+		return slices.ContainsFunc([]string{"08", "53", "58"}, func(class string) bool { return strings.HasPrefix(pg.Code, class) }) ||
+			isCode(err, codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow)
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {

@@ -22,8 +22,9 @@
 // acknowledged are lost, how many were executed twice, after how many attempts the
 // client didn't know what became of its money, for how long attempts failed, and how
 // long after the end of the fault, or after what was killed was killed, the last one
-// failed and the terminals were back. Where a scenario fails, what the oracle found is
-// below; with -history all that was recorded is in a file a scenario.
+// failed and the terminals were back. Below are what the oracle found where a scenario
+// fails, and what else there is to know; with -history all that was recorded is in a
+// file a scenario.
 //
 // # Faults that need explaining
 //
@@ -33,8 +34,21 @@
 // protocol and loses the message that says COMMIT, now with the connection and now
 // without a word. A disk is full because it is a small tmpfs that is mounted and filled,
 // which takes root. An old primary that is cut off keeps one replica, and loses etcd,
-// its standbys and the other replicas. Ten times as many callers as usual, who never
-// pause, are an overload.
+// its standbys and the other replicas.
+//
+// An overload is ten times what the deployment can do, which is measured just before, by
+// as many callers as give the most: payments, histories and watches, offered in an open
+// loop (package flood), which has the same two processors as all the rest. Beside the
+// steady mix, which must go on paying, payments that were authorized before are captured.
+// Every payment of the flood is looked for in the books, too.
+//
+// # A fault that doesn't happen
+//
+// proves nothing, so each scenario looks whether its fault did, and fails if not: what is
+// killed was alive and is another process in the end, what is slow, silent or throttled is
+// so for a connection of the scenario's own, a clock is wrong in what its server answers,
+// PostgreSQL says that it misses room. All replicas must have had calls before, and every
+// kind of operation must have been acknowledged both before the fault and after it.
 //
 // # Why to believe it
 //

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tillbook/tillbook/examples/cluster/stack"
-	"github.com/tillbook/tillbook/examples/torture/mix"
+	"github.com/tillbook/tillbook/examples/torture/oracle"
+	"github.com/tillbook/tillbook/examples/torture/record"
 )
 
 const (
@@ -37,7 +39,7 @@ func busily(fault func(context.Context, *trial) error) func(context.Context, *tr
 // killReplica kills one as a power cut does.
 func killReplica(ctx context.Context, t *trial) error {
 	for range 2 {
-		t.Replica(victim).Kill()
+		t.kill(t.Replica(victim))
 		t.ends()
 		if err := pause(ctx, down); err != nil {
 			return err
@@ -52,8 +54,12 @@ func killReplica(ctx context.Context, t *trial) error {
 // rollReplicas replaces all, one after the other.
 func rollReplicas(ctx context.Context, t *trial) error {
 	for _, r := range t.Replicas(stack.Blue) {
+		t.replaced(r, r.PID())
 		if err := r.Term(ctx); err != nil {
 			return err
+		}
+		if code := r.ExitCode(); code != 0 {
+			t.wrong("fault: %s ended with %d instead of in good order", r.Name(), code)
 		}
 		if err := t.whole(ctx); err != nil {
 			return err
@@ -71,6 +77,9 @@ func rollReplicas(ctx context.Context, t *trial) error {
 func stopReplica(ctx context.Context, t *trial) error {
 	t.Replica(victim).Freeze()
 	err := pause(ctx, 30*time.Second)
+	if _, _, answered := ask(ctx, t.Replica(victim), "/healthz"); answered == nil {
+		t.wrong("fault: %s answers though it stands still", t.Replica(victim).Name())
+	}
 	t.Replica(victim).Thaw()
 	t.ends()
 	return err
@@ -81,6 +90,13 @@ func skewClock(ctx context.Context, t *trial) error {
 	for _, by := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
 		if err := t.skew(ctx, victim, by); err != nil {
 			return err
+		}
+		off, err := clockOff(ctx, t.Replica(victim))
+		if err != nil {
+			return err
+		}
+		if (off - by).Abs() > 2*time.Second {
+			t.wrong("fault: the clock is off by %s, not by %s", off, by)
 		}
 		if err := pause(ctx, briefly); err != nil {
 			return err
@@ -96,7 +112,7 @@ func killPrimary(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	primary.Kill()
+	t.kill(primary)
 	t.ends()
 	_, err = t.AwaitPrimary(ctx, primary)
 	return errors.Join(err, primary.Start())
@@ -112,69 +128,35 @@ func loseStandbys(n int) func(context.Context, *trial) error {
 		killed := 0
 		for _, node := range t.Nodes() {
 			if node != primary && killed < n {
-				node.Kill()
+				t.kill(node)
 				killed++
 			}
 		}
+		dead := t.mix.Record().Now()
 		err = pause(ctx, briefly)
+		left, asked := t.standbys(ctx)
+		if want := len(t.Nodes()) - 1 - n; left != want {
+			t.wrong("fault: %d standbys are left, not %d", left, want)
+		}
 		t.ends()
-		return err
+		if n == len(t.Nodes())-1 {
+			t.promised(dead, t.over)
+		}
+		return errors.Join(err, asked)
 	}
 }
 
-// onLinks does something to the ways to the database of all replicas but some, for a
-// while.
-func onLinks(ctx context.Context, t *trial, spare int, d time.Duration, do func(*stack.Link) error) (err error) {
-	links := linksOf(t, spare)
-	defer func() {
-		t.ends()
-		for _, l := range links {
-			err = errors.Join(err, l.Heal())
+// promised has nothing be acknowledged that one disk alone has: what was asked for a
+// second after the last standby died, and so isn't an answer that was on its way.
+func (t *trial) promised(dead, over time.Duration) {
+	t.check(func(context.Context, *oracle.Verdict) error {
+		for _, o := range t.mix.Record().Operations() {
+			if (o.Kind == record.Transfer || o.Kind == record.Payment) && o.Answer.Outcome == record.Done && o.Call > dead+time.Second && o.Return < over {
+				t.wrong("promise: %s %d was acknowledged with no standby left, at %.3f s", o.Kind, o.ID, o.Return.Seconds())
+			}
 		}
-	}()
-	for _, l := range links {
-		if err := do(l); err != nil {
-			return err
-		}
-	}
-	return pause(ctx, d)
-}
-
-func linksOf(t *trial, spare int) (links []*stack.Link) {
-	for i, r := range t.Replicas(stack.Blue) {
-		if i != spare {
-			links = append(links, r.Links()...)
-		}
-	}
-	return links
-}
-
-// noReplica spares none.
-const noReplica = -1
-
-// silenceDatabase leaves the connections of two replicas open and silent.
-func silenceDatabase(ctx context.Context, t *trial) error {
-	return onLinks(ctx, t, victim, 15*time.Second, (*stack.Link).Silence)
-}
-
-// loseCommits loses a third of the answers to COMMIT.
-func loseCommits(ctx context.Context, t *trial) error {
-	return onLinks(ctx, t, noReplica, 20*time.Second, func(l *stack.Link) error {
-		return l.Add(losesCommits, "downstream", map[string]any{"percent": 30})
+		return nil
 	})
-}
-
-// slowDatabase keeps everything that is sent to the database back for so long.
-func slowDatabase(by time.Duration) func(context.Context, *trial) error {
-	return func(ctx context.Context, t *trial) error {
-		return onLinks(ctx, t, noReplica, briefly, func(l *stack.Link) error { return l.Delay(by) })
-	}
-}
-
-// throttleDatabase lets little through.
-func throttleDatabase(ctx context.Context, t *trial) error {
-	const kilobytes = 64 // a second, a connection
-	return onLinks(ctx, t, noReplica, briefly, func(l *stack.Link) error { return l.Throttle(kilobytes) })
 }
 
 // cutOffPrimary parts the network. On one side are the primary and a replica, which
@@ -192,6 +174,10 @@ func cutOffPrimary(ctx context.Context, t *trial) (err error) {
 		}
 	}()
 	nodes := t.Nodes()
+	before, err := served(ctx, t.Replica(victim))
+	if err != nil {
+		return err
+	}
 	old.Isolate()
 	for i, r := range t.Replicas(stack.Blue) {
 		for j, l := range r.Links() {
@@ -203,13 +189,32 @@ func cutOffPrimary(ctx context.Context, t *trial) (err error) {
 	if _, err := t.AwaitPrimary(ctx, old); err != nil {
 		return err
 	}
-	return pause(ctx, down)
+	after, err := served(ctx, t.Replica(victim))
+	if err == nil && after <= before {
+		t.wrong("fault: nobody called the replica beside the old primary")
+	}
+	return errors.Join(err, pause(ctx, down))
 }
 
-// carryOn breaks nothing.
-func carryOn(d time.Duration) func(context.Context, *trial) error {
+// rushHour breaks nothing. So many payments a second must have gone to one merchant.
+func rushHour(d time.Duration, least float64) func(context.Context, *trial) error {
 	return func(ctx context.Context, t *trial) error {
+		begin := t.mix.Record().Now()
 		defer t.ends()
+		t.check(func(context.Context, *oracle.Verdict) error {
+			n := 0
+			for _, o := range t.mix.Record().Operations() {
+				if o.Kind == record.Payment && o.Answer.Outcome == record.Done && o.Return >= begin && o.Return < t.over {
+					n++
+				}
+			}
+			rate := float64(n) / d.Seconds()
+			t.note("the merchant got %.0f payments a second", rate)
+			if rate < least {
+				t.wrong("fault: the merchant got %.0f payments a second, which isn't %.0f", rate, least)
+			}
+			return nil
+		})
 		return pause(ctx, d)
 	}
 }
@@ -217,7 +222,8 @@ func carryOn(d time.Duration) func(context.Context, *trial) error {
 // killBalancer kills the load balancer, again and again.
 func killBalancer(ctx context.Context, t *trial) error {
 	for range 4 {
-		t.HAProxy().Kill()
+		t.kill(t.HAProxy())
+		killed := t.mix.Record().Now()
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
@@ -228,12 +234,18 @@ func killBalancer(ctx context.Context, t *trial) error {
 		if err := pause(ctx, 3*time.Second); err != nil {
 			return err
 		}
+		if t.mix.Shop.Since() < killed {
+			t.wrong("fault: no terminal has come back since the load balancer was killed at %.1f s", killed.Seconds())
+		}
 	}
 	return nil
 }
 
+// missesRoom finds what PostgreSQL, rather than Patroni, says of a full disk.
+var missesRoom = regexp.MustCompile(`(LOG|ERROR|FATAL|PANIC):  .*No space left on device`)
+
 // fillDisk leaves the primary no room. It goes on for as long as its files have some,
-// so the log is made to need a new one.
+// so the log is made to need a new one. Who comes then is told that it passes.
 func fillDisk(ctx context.Context, t *trial) (err error) {
 	primary, err := t.Primary(ctx)
 	if err != nil {
@@ -243,19 +255,33 @@ func fillDisk(ctx context.Context, t *trial) (err error) {
 		t.ends()
 		err = errors.Join(err, primary.FreeDisk())
 	}()
+	said := saying(primary.Process)
 	if err := primary.FillDisk(); err != nil {
 		return err
 	}
-	until := time.Now().Add(20 * time.Second)
-	for time.Now().Before(until) {
-		if err := needLog(ctx, t.NodeURL(primary)); err != nil {
-			break // it is down
-		}
+	told := make(map[string]int)
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); {
+		_ = needLog(ctx, t.NodeURL(primary)) // if it isn't down
+		told[t.mix.Knock(ctx).Reason]++
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
 	}
-	return pause(ctx, time.Until(until))
+	text, err := said()
+	if !missesRoom.MatchString(text) {
+		t.wrong("fault: PostgreSQL doesn't miss room on its disk")
+	}
+	now, unknown := t.Primary(ctx)
+	switch {
+	case unknown != nil:
+		t.note("with its disk full for 20 s, there is no primary")
+	case now != primary:
+		t.note("with its disk full, %s gave way to %s", primary.Name(), now.Name())
+	default:
+		t.note("with its disk full, %s stays the primary", primary.Name())
+	}
+	t.note("who registered then was told %v", told)
+	return err
 }
 
 // needLog has a server take the next file for its log.
@@ -281,14 +307,4 @@ func hangCollector(ctx context.Context, t *trial) error {
 	t.collector.hang(false)
 	t.ends()
 	return err
-}
-
-// overload has ten times as many callers for a minute, none of which ever pauses.
-func overload(ctx context.Context, t *trial) error {
-	crowded, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	t.mix.Crowd(crowded, 10*callersOf(mix.Steady()))
-	<-crowded.Done()
-	t.ends()
-	return ctx.Err()
 }

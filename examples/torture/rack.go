@@ -123,7 +123,7 @@ func (r *rack) run(ctx context.Context, s *scenario) row {
 	defer cancel()
 	begun := time.Now()
 	out := row{name: s.name}
-	out.verdict, out.recovered, out.failure = r.torture(ctx, s)
+	out.failure = r.torture(ctx, s, &out)
 	out.took = time.Since(begun)
 	return out
 }
@@ -134,53 +134,90 @@ type trial struct {
 	mix *mix.Mix
 	// over is when the fault ended, since the recorder's beginning.
 	over time.Duration
+	// within is how soon after that nothing may fail any more; 0 if it doesn't matter.
+	within time.Duration
+	// checks look at more than the oracle does, once the traffic has ended.
+	checks          []func(context.Context, *oracle.Verdict) error
+	problems, notes []string
 }
 
 // ends says that the fault is over now, or that what is killed is dead now.
 func (t *trial) ends() { t.over = t.mix.Record().Now() }
 
-func (r *rack) torture(ctx context.Context, s *scenario) (*oracle.Verdict, time.Duration, error) {
+// wrong notes something because of which the scenario fails.
+func (t *trial) wrong(format string, args ...any) {
+	t.problems = append(t.problems, fmt.Sprintf(format, args...))
+}
+
+// note notes a figure.
+func (t *trial) note(format string, args ...any) {
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
+}
+
+// check has something looked at once the traffic has ended.
+func (t *trial) check(f func(context.Context, *oracle.Verdict) error) { t.checks = append(t.checks, f) }
+
+// torture runs a scenario and fills in the row.
+func (r *rack) torture(ctx context.Context, s *scenario, out *row) error {
 	if err := r.whole(ctx); err != nil {
-		return nil, 0, fmt.Errorf("before the fault: %w", err)
+		return fmt.Errorf("before the fault: %w", err)
 	}
 	site, err := r.site()
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	m, err := mix.New(ctx, site, record.New(), s.traffic())
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	defer m.End()
+	idle, err := r.servedByEach(ctx)
+	if err != nil {
+		return err
+	}
 	if err := m.Start(ctx); err != nil {
-		return nil, 0, err
+		return err
 	}
 	t := &trial{rack: r, mix: m}
 	if err := pause(ctx, before); err != nil {
-		return nil, 0, err
+		return err
+	}
+	if err := r.busy(ctx, idle); err != nil {
+		return err
 	}
 	t.ends()
+	fault := t.over
 	if err := s.fault(ctx, t); err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("the fault: %w", err), r.heal())
+		return errors.Join(fmt.Errorf("the fault: %w", err), r.heal())
 	}
 	if err := r.whole(ctx); err != nil {
-		return nil, 0, fmt.Errorf("after the fault: %w", err)
+		return fmt.Errorf("after the fault: %w", err)
 	}
 	back, err := t.terminalsBack(ctx)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
+	whole := m.Record().Now()
 	if err := pause(ctx, after); err != nil {
-		return nil, 0, err
+		return err
 	}
 	v, err := t.judge(ctx)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	if r.options.history != "" {
 		err = t.keepHistory(s.name)
 	}
-	return v, max(0, v.LastError-t.over, back-t.over), err
+	out.verdict, out.recovered = v, max(0, v.LastError-t.over, back-t.over)
+	t.acknowledged(m.Record().Operations(), fault, whole)
+	for _, check := range t.checks {
+		err = errors.Join(err, check(ctx, v))
+	}
+	if t.within > 0 && out.recovered > t.within {
+		t.wrong("recovery: it took %.1f s", out.recovered.Seconds())
+	}
+	v.Problems, out.notes = append(v.Problems, t.problems...), t.notes
+	return err
 }
 
 // terminalsBack waits until all terminals are online, and says when they were.

@@ -37,7 +37,7 @@ func scenarios() []scenario {
 		{name: "slow-500", traffic: mix.Steady, fault: slowDatabase(500 * time.Millisecond)},
 		{name: "throttled", traffic: mix.Steady, fault: throttleDatabase},
 		{name: "old-primary", short: true, traffic: mix.Steady, fault: busily(cutOffPrimary)},
-		{name: "hot-merchant", traffic: hotMerchant, fault: carryOn(15 * time.Second)},
+		{name: "hot-merchant", traffic: hotMerchant, fault: rushHour(15*time.Second, 40)},
 		{name: "balancer-kill", short: true, traffic: manyTerminals, fault: busily(killBalancer)},
 		{name: "disk-full", disks: true, traffic: mix.Steady, fault: fillDisk},
 		{name: "otlp-hang", traffic: mix.Steady, fault: hangCollector},
@@ -58,6 +58,3 @@ func manyTerminals() mix.Config {
 	c.Terminals = 24
 	return c
 }
-
-// callersOf is how many callers a load has.
-func callersOf(c mix.Config) int { return c.Groups*mix.GroupSize + c.Tills + 1 }

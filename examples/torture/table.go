@@ -15,6 +15,8 @@ type row struct {
 	// recovered is how long after its end the fault was still felt.
 	recovered time.Duration
 	took      time.Duration
+	// notes are what else is worth knowing.
+	notes []string
 	// failure is why it couldn't be run or judged.
 	failure error
 }
@@ -26,7 +28,7 @@ func printHead(w io.Writer) {
 		"scenario", "operations", "lost", "twice", "unknown", "errors for", "recovered in", "took")
 }
 
-// print prints the line, and below it what is wrong.
+// print prints the line, and below it what is wrong and what else there is to know.
 func (r *row) print(w io.Writer) {
 	if r.verdict != nil {
 		v := r.verdict
@@ -35,6 +37,9 @@ func (r *row) print(w io.Writer) {
 		for _, p := range v.Problems {
 			fmt.Fprintln(w, "   ", p)
 		}
+	}
+	for _, n := range r.notes {
+		fmt.Fprintln(w, "   ", n)
 	}
 	if r.failure != nil {
 		fmt.Fprintf(w, "%-14s FAILED after %.0fs: %v\n", r.name, r.took.Seconds(), r.failure)

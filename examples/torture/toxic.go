@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
@@ -18,6 +19,9 @@ type commitToxic struct {
 	// Percent of the answers are lost.
 	Percent int `json:"percent"`
 }
+
+// commitsLost counts the answers that were lost.
+var commitsLost atomic.Int64
 
 // commitState is of one connection.
 type commitState struct{ silent bool }
@@ -38,6 +42,7 @@ func (t *commitToxic) Pipe(stub *toxics.ToxicStub) {
 				return
 			}
 			if !state.silent && bytes.Contains(c.Data, committed) && rand.IntN(100) < t.Percent {
+				commitsLost.Add(1)
 				if rand.IntN(2) == 0 {
 					stub.Close()
 					return

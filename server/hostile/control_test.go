@@ -57,8 +57,9 @@ func TestControlFramesThatNobodyReadsTheAnswersOfAreCutOff(t *testing.T) {
 
 // Clients that ask for much and let the server send a byte, or nothing.
 func TestTinyWindowsHoldUpNobodyElse(t *testing.T) {
+	r := sandbox(t)
 	for _, door := range doors {
-		r := sandbox(t)
+		r := r.alone(t)
 		token := r.customer(t, "mallory").token()
 		r.withstands(t, "tiny windows, "+door+" door", func(context.Context) string {
 			connections, streams := size(8, 40), size(200, 500)
@@ -85,8 +86,9 @@ func TestTinyWindowsHoldUpNobodyElse(t *testing.T) {
 // Streams whose requests never end, as many as the server allows, of somebody who
 // isn't signed in: fifty connections of a thousand each, at each door.
 func TestHalfOpenStreamsAreBounded(t *testing.T) {
+	r := sandbox(t)
 	for _, door := range doors {
-		r := sandbox(t)
+		r := r.alone(t)
 		r.withstands(t, "half-open streams, "+door+" door", func(ctx context.Context) string {
 			connections, streams := size(5, 50), 1000
 			var opened, ended atomic.Int64

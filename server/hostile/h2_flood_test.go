@@ -19,13 +19,20 @@ func onBothDoors(t *testing.T, name string, attack func(t *testing.T, ctx contex
 	r := sandbox(t)
 	for _, door := range doors {
 		t.Run(door, func(t *testing.T) {
-			r := r
-			if *full { // so that the memory is that of this door alone
-				r = sandbox(t)
-			}
+			r := r.alone(t)
 			r.withstands(t, name+", "+door+" door", func(ctx context.Context) string { return attack(t, ctx, r.door(door)) })
 		})
 	}
+}
+
+// alone is another server where an attack's figures count, so that the memory is that
+// of one door alone, and else this one.
+func (r *replica) alone(t *testing.T) *replica {
+	t.Helper()
+	if *full {
+		return sandbox(t)
+	}
+	return r
 }
 
 // Streams are opened with a call that asks the database and reset at once, as fast

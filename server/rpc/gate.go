@@ -17,8 +17,9 @@ import (
 type Room struct {
 	// Payments is how many calls that begin payments may be under way; an eighth more
 	// is kept for those that finish them. Payments ride in batches, which get larger
-	// with their number, so they take longer the more there are and yet more are done:
-	// their number is bounded and not adapted. Default 16,384.
+	// with their number, so they take longer the more there are and yet more are done.
+	// Only when they take longer than a second their number is bounded to what is done
+	// in two. Default 16,384.
 	Payments int
 	// Calls is how many other calls may be under way at the most, LeastCalls how many
 	// may be whatever happens; between the two the bound follows how long they take.
@@ -58,6 +59,7 @@ type Gate struct {
 	room    Room
 	calls   adaptivelimiter.AdaptiveLimiter[any]
 	log     *slog.Logger
+	pace    pace
 	open    [priorities]atomic.Int64
 	shed    [priorities]atomic.Int64
 	pressed atomic.Int64 // when a payment was last turned away, by the process's clock
@@ -86,7 +88,7 @@ const (
 	shedLogEvery = 10 * time.Second
 )
 
-// gateStart is the zero of a clock that no one sets.
+// gateStart is the zero of clock.
 var gateStart = time.Now()
 
 // Shed is the cause of the error of a call that was turned away.
@@ -117,18 +119,23 @@ func Priorities() []Priority {
 type permit struct {
 	gate     *Gate
 	priority Priority
+	since    time.Duration
 	calls    adaptivelimiter.Permit // nil for what isn't counted there
 }
 
+// clock is the process's, which no one sets.
+func clock() time.Duration { return time.Since(gateStart) }
+
 // enter lets a call in, or fails with OVERLOADED.
 func (g *Gate) enter(p Priority) (permit, error) {
-	in := permit{gate: g, priority: p}
+	in := permit{gate: g, priority: p, since: clock()}
 	n := int(g.open[p].Add(1))
 	ok := true
 	switch p {
 	case PriorityFinish, PriorityPayment:
 		all := int(g.open[PriorityFinish].Load() + g.open[PriorityPayment].Load())
-		ok = all <= g.room.Payments || p == PriorityFinish && all <= g.room.Payments+g.room.Payments/8+1
+		room := g.payments(in.since)
+		ok = all <= room || p == PriorityFinish && all <= room+room/8+1
 	case PrioritySignIn:
 		ok = n <= g.room.SignIns
 	case PrioritySession:
@@ -150,20 +157,24 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	return in, g.refuse(p)
 }
 
+// payments is how many of them may be under way.
+func (g *Gate) payments(at time.Duration) int { return g.pace.room(at, g.room.Payments) }
+
 // underPressure tells whether payments are turned away, or about to be.
 func (g *Gate) underPressure() bool {
-	return int(g.open[PriorityPayment].Load()) > g.room.Payments/2 || int64(time.Since(gateStart))-g.pressed.Load() < int64(pressure)
+	now := clock()
+	return int(g.open[PriorityPayment].Load()) > g.payments(now)/2 || int64(now)-g.pressed.Load() < int64(pressure)
 }
 
 // press notes that a payment was turned away.
-func (g *Gate) press() { g.pressed.Store(int64(time.Since(gateStart))) }
+func (g *Gate) press() { g.pressed.Store(int64(clock())) }
 
 func (g *Gate) refuse(p Priority) error {
 	g.shed[p].Add(1)
 	if p <= PriorityPayment {
 		g.press()
 	}
-	now, last := int64(time.Since(gateStart)), g.logged.Load()
+	now, last := int64(clock()), g.logged.Load()
 	if now-last >= int64(shedLogEvery) && g.logged.CompareAndSwap(last, now) {
 		g.log.Warn("calls are turned away: there are too many", "priority", p.String(), "turned_away", g.Turned(p), "limit", g.Limit())
 	}
@@ -173,6 +184,14 @@ func (g *Gate) refuse(p Priority) error {
 // leave gives a call's place back, if it has one. Only calls that weren't cut short say
 // how long calls take.
 func (in permit) leave(whole bool) {
+	if in.gate != nil && in.priority <= PriorityPayment {
+		now := clock()
+		in.gate.pace.ended(now, now-in.since, whole)
+	}
+	in.release(whole)
+}
+
+func (in permit) release(whole bool) {
 	if in.gate == nil {
 		return
 	}
@@ -249,8 +268,8 @@ func (s *placedStream) Receive(msg any) error {
 		return s.ServerStream.Receive(msg)
 	}
 	s.read = true
-	gate, p := s.in.gate, s.in.priority
-	s.in.leave(false)
+	gate, p, spent := s.in.gate, s.in.priority, clock()-s.in.since
+	s.in.release(false)
 	s.in = permit{}
 	if err := s.ServerStream.Receive(msg); err != nil {
 		return err
@@ -258,6 +277,7 @@ func (s *placedStream) Receive(msg any) error {
 	in, err := gate.enter(p)
 	if err == nil {
 		s.in = in
+		s.in.since -= spent
 	}
 	return err
 }

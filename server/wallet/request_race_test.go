@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/money/moneytest"
 )
@@ -127,9 +125,8 @@ func TestAtItsExpiryARequestHasOneEnd(t *testing.T) {
 	paid := 0
 	for i := range 25 {
 		req := ask(fmt.Sprint(i), "1 USD", byID(alice))
-		expire := time.Now().Add(60 * time.Millisecond)
-		req.ExpireTime = timestamppb.New(expire)
-		request := mustAsk(t, replicas[i%2].as(bob), req)
+		request := mustAskFor(t, replicas[i%2].as(bob), req, 40*time.Millisecond)
+		expire := req.GetExpireTime().AsTime()
 		// From before the edge to behind it.
 		time.Sleep(time.Until(expire) - time.Duration(12-i)*400*time.Microsecond)
 		o := endAtOnce(t, replicas, bob, alice, request)

@@ -13,7 +13,7 @@ import (
 
 func TestRestartsOfPostgreSQLUnderLoadLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
-	server := storetest.NewServer(t, nil) // which writes through to the disk
+	server := storetest.NewServer(t, nil) // which is durable
 	c := newTownAt(t, server.URL(), server.URL(), ledger.Config{Patience: time.Second})
 	back := func() {
 		server.Start()

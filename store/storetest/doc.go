@@ -8,5 +8,6 @@
 //
 // These servers don't write through to the disk (fsync is off): what a test may
 // learn from a crash of the machine it learns from [NewServer], which is the
-// test's own to stop, kill and start again.
+// test's own to stop, kill and start again. In a run that testserver starts, its
+// data is a copy of what the first of them made.
 package storetest

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/tillbook/tillbook/store"
@@ -21,10 +22,15 @@ type Server struct {
 func NewServer(t testing.TB, settings map[string]string) *Server {
 	t.Helper()
 	s := &Server{t: t, options: embedded.Options{Dir: Dir(t), Settings: settings}}
-	s.Start()
-	t.Cleanup(s.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
+	if os.Getenv(FolderVariable) != "" { // else Start and Migrate do it faster
+		if err := MakeFolder(ctx, s.options.Dir); err != nil {
+			t.Fatalf("make the test's own database: %v", err)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Stop)
 	if _, _, err := store.Migrate(ctx, s.URL()); err != nil {
 		t.Fatalf("migrate the test's own database: %v", err)
 	}

@@ -10,7 +10,7 @@ import (
 // when nothing needs to survive.
 func StartShared(ctx context.Context) (*embedded.Server, error) {
 	return embedded.StartTemporary(ctx, embedded.Options{
-		Dir: embedded.MemoryFolder(roomNeeded),
+		Dir: Parent(),
 		Settings: map[string]string{
 			"fsync":              "off",
 			"synchronous_commit": "off",
@@ -25,6 +25,11 @@ func StartShared(ctx context.Context) (*embedded.Server, error) {
 		},
 	})
 }
+
+// Parent is where the folders of servers are made: in memory if there is room, or ""
+// for the system's folder for temporary files. Memory outlives the end of a server,
+// however sudden, as a disk does, and nobody waits for it.
+func Parent() string { return embedded.MemoryFolder(roomNeeded) }
 
 // roomNeeded is what a run of tests may come to, with room to spare.
 const roomNeeded = 4 << 30

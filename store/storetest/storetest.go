@@ -78,7 +78,7 @@ func URL(s *store.Store) string { return s.Pool.Config().ConnString() }
 // t.TempDir().
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tillbook-test-")
+	dir, err := os.MkdirTemp(Parent(), "tillbook-test-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tillbook/tillbook/store"
-	"github.com/tillbook/tillbook/store/embedded"
 )
 
 func databaseExists(t *testing.T, c *cluster, name string) bool {
@@ -187,16 +186,7 @@ func TestTheFolderForServersGoes(t *testing.T) {
 	t.Parallel()
 	var dir string
 	t.Run("inner", func(t *testing.T) {
-		dir = Dir(t)
-		s, err := embedded.Start(t.Context(), embedded.Options{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Stop(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		dir = NewServer(t, nil).options.Dir
 	})
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)

@@ -35,6 +35,9 @@ func newLink(name, listen, to string) (*Link, error) {
 // Name says from where to where it leads, such as "replica-0>db-1".
 func (l *Link) Name() string { return l.name }
 
+// Address is where it listens, "127.0.0.1:PORT".
+func (l *Link) Address() string { return l.proxy.Listen }
+
 // Down closes all connections and refuses new ones.
 func (l *Link) Down() { l.proxy.Stop() }
 

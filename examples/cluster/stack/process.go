@@ -105,6 +105,16 @@ func (p *Process) Ended() <-chan struct{} {
 	return p.ended
 }
 
+// ExitCode is that with which it ended; -1 if it runs, has never run or was killed.
+func (p *Process) ExitCode() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || p.running() {
+		return -1
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // signal reaches the process and what it started.
 func (p *Process) signal(sig syscall.Signal) {
 	p.mu.Lock()

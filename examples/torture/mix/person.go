@@ -36,7 +36,7 @@ type Person struct {
 func (m *Mix) register(ctx context.Context, name string, funded int64) (*Person, error) {
 	p := &Person{
 		Name: name + strings.ToLower(rand.Text()[:10]), Funded: funded, password: rand.Text(),
-		phone: fmt.Sprintf("+62812%08d", mathrand.IntN(100_000_000)),
+		phone: newPhone(),
 	}
 	var err error
 	if p.plain, err = m.client(tillbook.WithRetries(0)); err != nil {
@@ -69,6 +69,30 @@ func (p *Person) signUp(ctx context.Context) error {
 	_, err = p.plain.Auth.VerifyPhone(ctx, challenge, code)
 	return err
 }
+
+// Knock has somebody new register once, and says what the answer is.
+func (m *Mix) Knock(ctx context.Context) record.Answer {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	o := &record.Operation{Kind: record.Register, Group: -1, From: "new" + strings.ToLower(rand.Text()[:10])}
+	m.record.Begin(o)
+	begin := m.record.Now()
+	c, err := m.client(tillbook.WithRetries(0))
+	if err == nil {
+		_, err = c.Auth.Register(ctx, &tillbook.RegisterRequest{
+			PhoneNumber: newPhone(), Username: o.From, Password: rand.Text(), DeviceName: "torture",
+		})
+	}
+	a := record.Answer{Outcome: record.Done}
+	if err != nil {
+		a = answerTo(err)
+	}
+	m.record.Tried(o, begin, a)
+	m.record.Ended(o, a)
+	return a
+}
+
+func newPhone() string { return fmt.Sprintf("+62812%08d", mathrand.IntN(100_000_000)) }
 
 // client returns an SDK client with connections of its own.
 func (m *Mix) client(options ...tillbook.Option) (*tillbook.Client, error) {

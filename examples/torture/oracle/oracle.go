@@ -71,6 +71,7 @@ func (v *Verdict) problem(kind, format string, args ...any) {
 // Judge looks at everything.
 func Judge(e *Evidence) *Verdict {
 	v := &Verdict{Operations: len(e.Operations)}
+	v.nothing(e)
 	v.attempts(e)
 	v.exactlyOnce(e)
 	v.repetitions(e)
@@ -102,8 +103,11 @@ func (v *Verdict) attempts(e *Evidence) {
 			if a.Outcome != record.Failed && a.Outcome != record.Unknown {
 				continue
 			}
-			if a.Outcome == record.Unknown && o.Kind != record.Read && o.Kind != record.SignIn {
+			if a.Outcome == record.Unknown && moves(o.Kind) {
 				v.Unknown++
+			}
+			if a.Reason == "INTERNAL" {
+				v.problem("internal", "%s", describe(o))
 			}
 			if first < 0 || a.Begin < first {
 				first = a.Begin
@@ -111,7 +115,7 @@ func (v *Verdict) attempts(e *Evidence) {
 			v.LastError = max(v.LastError, a.End)
 		}
 		switch {
-		case o.Answer.Outcome == record.Open && o.Kind != record.Read && o.Kind != record.SignIn:
+		case o.Answer.Outcome == record.Open && moves(o.Kind):
 			v.Unresolved++
 			v.problem("unresolved", "%s", describe(o))
 		case o.Answer.Outcome == record.Refused && !expected[o.Answer.Reason]:
@@ -120,6 +124,33 @@ func (v *Verdict) attempts(e *Evidence) {
 	}
 	if first >= 0 {
 		v.ErrorWindow = v.LastError - first
+	}
+}
+
+// moves tells what moves money, or is to be paid, from what may be asked for in vain.
+func moves(kind record.Kind) bool {
+	return kind == record.Transfer || kind == record.Payment || kind == record.Sale
+}
+
+// nothing looks for evidence that proves nothing, because nobody did anything.
+func (v *Verdict) nothing(e *Evidence) {
+	acknowledged := make(map[record.Kind]int)
+	inGroup := make(map[int]int)
+	for i := range e.Operations {
+		if o := &e.Operations[i]; o.Answer.Outcome == record.Done {
+			acknowledged[o.Kind]++
+			inGroup[o.Group]++
+		}
+	}
+	for _, kind := range []record.Kind{record.Transfer, record.Payment, record.Sale, record.Read, record.SignIn} {
+		if acknowledged[kind] == 0 {
+			v.problem("nothing", "no %s was acknowledged", kind)
+		}
+	}
+	for g := range e.Groups {
+		if inGroup[g] == 0 {
+			v.problem("nothing", "group %d did nothing", g)
+		}
 	}
 }
 

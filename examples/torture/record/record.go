@@ -26,6 +26,7 @@ const (
 	Sale     Kind = "sale"     // a checkout, made at a terminal
 	Read     Kind = "read"     // of a balance
 	SignIn   Kind = "sign-in"
+	Register Kind = "register" // asked for once
 )
 
 // Outcome is what the client knows of an operation, or learned from an attempt.

@@ -70,7 +70,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s := &site{t: t, port: freePort(t)}
-	if s.dir, err = os.MkdirTemp("", "tillbook-restore-"); err != nil {
+	if s.dir, err = os.MkdirTemp(storetest.Parent(), "tillbook-restore-"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tillbook/tillbook/store/embedded"
+	"github.com/tillbook/tillbook/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 //	sql STATEMENT            runs it where `tillbook database-url` points
 //	pick NAME PATTERN        puts what a pattern's group finds in stdout into $NAME
 //	eventually PATTERN PROGRAM ARGS  runs it until its stdout matches
+//	database                 makes a migrated database in $DATA, faster than a server does
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -47,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"sql":        sql,
 			"pick":       pickOut,
 			"eventually": eventually,
+			"database":   makeDatabase,
 		},
 	})
 }
@@ -54,7 +57,7 @@ func TestScripts(t *testing.T) {
 func setUpScript(env *testscript.Env) error {
 	// Not in $WORK: only this user may enter that, and PostgreSQL runs as another
 	// where this one is root.
-	parent, err := os.MkdirTemp("", "tillbook-script-")
+	parent, err := os.MkdirTemp(storetest.Parent(), "tillbook-script-")
 	if err != nil {
 		return err
 	}
@@ -141,6 +144,12 @@ func eventually(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		ts.Check(ts.Exec(args[1], args[2:]...))
 	}
+}
+
+func makeDatabase(ts *testscript.TestScript, _ bool, _ []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ts.Check(storetest.MakeFolder(ctx, ts.Getenv("DATA")))
 }
 
 func sql(ts *testscript.TestScript, _ bool, args []string) {

@@ -4,7 +4,8 @@
 //	go run ./store/storetest/testserver -- go test ./...
 //
 // The command finds the server in TILLBOOK_TEST_DATABASE_URL. If that is set
-// already, testserver starts none.
+// already, testserver starts none. TILLBOOK_TEST_FOLDER is a folder for what the
+// tests make once for all of them, which goes in the end.
 package main
 
 import (
@@ -50,6 +51,17 @@ func run(args []string) (code int, err error) {
 		}
 		defer func() { err = errors.Join(err, stop(server)) }()
 		if err := os.Setenv(storetest.URLVariable, server.URL()); err != nil {
+			return 1, err
+		}
+	}
+	if os.Getenv(storetest.FolderVariable) == "" {
+		dir, err := os.MkdirTemp(storetest.Parent(), "tillbook-test-")
+		if err != nil {
+			return 1, err
+		}
+		defer os.RemoveAll(dir)
+		// PostgreSQL, which runs as another user where this one is root, passes through.
+		if err := errors.Join(os.Chmod(dir, 0o711), os.Setenv(storetest.FolderVariable, dir)); err != nil {
 			return 1, err
 		}
 	}

@@ -38,6 +38,23 @@ func TestAServerThatIsThereAlreadyIsUsed(t *testing.T) {
 	}
 }
 
+func TestTheFolderOfARunGoesWithIt(t *testing.T) {
+	t.Setenv(storetest.URLVariable, "postgres://elsewhere/db")
+	t.Setenv(storetest.FolderVariable, "")
+	seen := filepath.Join(t.TempDir(), "folder")
+	code, err := run([]string{"sh", "-c", `echo "$` + storetest.FolderVariable + `" >"$0"; touch "$` + storetest.FolderVariable + `/file"`, seen})
+	if err != nil || code != 0 {
+		t.Errorf("ended with %d (%v)", code, err)
+	}
+	folder, err := os.ReadFile(seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(strings.TrimSpace(string(folder))); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", folder, err)
+	}
+}
+
 func TestSignalsReachTheCommand(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGTERM

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tillbook/tillbook/examples/cluster/stack"
+	"github.com/tillbook/tillbook/examples/torture/oracle"
+	"github.com/tillbook/tillbook/examples/torture/record"
+)
+
+// A scenario that breaks nothing, or nothing that anybody uses, proves nothing. What
+// follows asks whether a fault happened and who was there to feel it.
+
+// probe asks within a second, on a connection of its own.
+var probe = &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// ask gets something of a replica's, past the load balancer.
+func ask(ctx context.Context, r *stack.Replica, path string) (*http.Response, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.HTTP()+path, http.NoBody)
+	if err != nil {
+		return nil, nil, err
+	}
+	response, err := probe.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	var body bytes.Buffer
+	_, err = body.ReadFrom(response.Body)
+	return response, body.Bytes(), err
+}
+
+// served is how many calls a replica has ended since it was started.
+func served(ctx context.Context, r *stack.Replica) (n float64, err error) {
+	_, body, err := ask(ctx, r, "/metrics")
+	if err != nil {
+		return 0, fmt.Errorf("asking %s how much it has served: %w", r.Name(), err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "rpc_server_call_duration_seconds_count{") {
+			continue
+		}
+		count, err := strconv.ParseFloat(lines.Text()[strings.LastIndexByte(lines.Text(), ' ')+1:], 64)
+		if err != nil {
+			return 0, err
+		}
+		n += count
+	}
+	return n, nil
+}
+
+// servedByEach is what each replica has served.
+func (r *rack) servedByEach(ctx context.Context) (list []float64, err error) {
+	for _, replica := range r.Replicas(stack.Blue) {
+		n, err := served(ctx, replica)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// busy fails if a replica has had nothing to do since it had served as much as that.
+func (r *rack) busy(ctx context.Context, since []float64) error {
+	now, err := r.servedByEach(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range now {
+		if now[i] <= since[i] {
+			return fmt.Errorf("replica %d has had no calls, so it can't be missed", i)
+		}
+	}
+	return nil
+}
+
+// acknowledged has something acknowledged before the fault and once all was whole again.
+func (t *trial) acknowledged(operations []record.Operation, fault, whole time.Duration) {
+	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read} {
+		early, late := 0, 0
+		for i := range operations {
+			switch o := &operations[i]; {
+			case o.Kind != kind || o.Answer.Outcome != record.Done:
+			case o.Return < fault:
+				early++
+			case o.Call >= whole:
+				late++
+			}
+		}
+		if early == 0 || late == 0 {
+			t.wrong("traffic: %d of kind %s were acknowledged before the fault, and %d begun and acknowledged after it", early, kind, late)
+		}
+	}
+}
+
+// life is something with a process that can be killed.
+type life interface {
+	Name() string
+	PID() int
+	Running() bool
+	Kill()
+}
+
+// kill kills something that must be alive, and has it be another one in the end.
+func (t *trial) kill(what life) {
+	pid := what.PID()
+	if !what.Running() {
+		t.wrong("fault: %s was dead before it was killed", what.Name())
+	}
+	what.Kill()
+	if what.Running() {
+		t.wrong("fault: %s survived", what.Name())
+	}
+	t.replaced(what, pid)
+}
+
+// replaced has a process that was be another one in the end.
+func (t *trial) replaced(what life, pid int) {
+	t.check(func(context.Context, *oracle.Verdict) error {
+		if what.PID() == pid {
+			t.wrong("fault: %s still is process %d", what.Name(), pid)
+		}
+		return nil
+	})
+}
+
+// clockOff is by how much a replica's clock differs from ours, as its answers say.
+func clockOff(ctx context.Context, r *stack.Replica) (time.Duration, error) {
+	response, _, err := ask(ctx, r, "/healthz")
+	if err != nil {
+		return 0, err
+	}
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	return time.Until(date), err
+}
+
+// through is how long it takes to get bytes of a node's database through a link.
+func (t *trial) through(ctx context.Context, n *stack.Node, l *stack.Link, f *feeling) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.within)
+	defer cancel()
+	u, err := url.Parse(t.NodeURL(n))
+	if err != nil {
+		return 0, err
+	}
+	u.Host, u.RawQuery = l.Address(), "sslmode=disable&connect_timeout=10"
+	conn, err := pgx.Connect(ctx, u.String())
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	begun := time.Now()
+	var text string
+	err = conn.QueryRow(ctx, `SELECT repeat('x', $1)`, f.bytes).Scan(&text)
+	return time.Since(begun), err
+}
+
+// standbys are how many follow the primary.
+func (t *trial) standbys(ctx context.Context) (n int, err error) {
+	conn, err := pgx.Connect(ctx, t.SuperuserURL())
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'`).Scan(&n)
+	return n, err
+}
+
+// saying is what a process says from now on.
+func saying(p *stack.Process) func() (string, error) {
+	var from int64
+	if info, err := os.Stat(p.Log()); err == nil {
+		from = info.Size()
+	}
+	return func() (string, error) {
+		text, err := os.ReadFile(p.Log())
+		return string(text[min(from, int64(len(text))):]), err
+	}
+}
