@@ -51,3 +51,47 @@ func TestTheCatalogueIsWhatTheMigrationsMake(t *testing.T) {
 		t.Error("catalogue.txt is stale: run go test ./server/doctor -run TestTheCatalogue -update")
 	}
 }
+
+// What is advised for a unique constraint is done, whether its index went with it or
+// was made again already.
+func TestTheAdviceForAUniqueConstraintWorks(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{URL: storetest.NewDatabase(t), Role: store.NoRole, MaxConns: 1})
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for _, c := range []struct{ name, before string }{
+		{"a constraint without its index", "ALTER TABLE log_batches DROP CONSTRAINT log_batches_event"},
+		{"a constraint of two columns", "ALTER TABLE transactions DROP CONSTRAINT transactions_a_entry"},
+		{"an index in its place", `ALTER TABLE users DROP CONSTRAINT users_phone_number_key;
+			CREATE UNIQUE INDEX users_phone_number_key ON users (phone_number)`},
+		{"a primary key", "ALTER TABLE rate_limits DROP CONSTRAINT rate_limits_pkey"},
+		{"a constraint and an index", "ALTER TABLE devices DROP CONSTRAINT devices_token_hash_key; DROP INDEX log_batches_ids"},
+		{"one that is no index", "ALTER TABLE accounts DROP CONSTRAINT accounts_held"},
+	} {
+		exec(c.before)
+		v := &visit{Options: Options{Store: s}}
+		if err := v.schema(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		done := 0
+		for _, f := range v.findings {
+			if _, sql, ok := strings.Cut(f.Advice, "Make it again: "); ok {
+				for statement := range strings.SplitSeq(strings.TrimSuffix(sql, ";"), ";") {
+					exec(statement)
+					done++
+				}
+			}
+		}
+		v = &visit{Options: Options{Store: s}}
+		if err := v.schema(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, well := find(v.findings, "", "are there"); !well || done == 0 {
+			t.Errorf("%s, after %d statements: %+v", c.name, done, v.findings)
+		}
+	}
+}

@@ -70,10 +70,9 @@ func (v *visit) compare(have []object) {
 		name, definition, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		o, ok := found[name]
 		switch {
-		case !ok && strings.HasPrefix(name, "index "):
-			v.add(Fail, "Make it again: "+strings.Replace(definition, " INDEX ", " INDEX CONCURRENTLY ", 1)+";", "The %s is missing.", name)
 		case !ok:
-			v.add(Fail, "Make it again, as the migrations do: "+definition, "The %s is missing.", name)
+			_, there := found["index "+name[strings.LastIndexByte(name, ' ')+1:]]
+			v.add(Fail, again(name, definition, there), "The %s is missing.", name)
 		case !o.Valid:
 			v.add(Fail, "Make it valid: REINDEX INDEX CONCURRENTLY for an index, VALIDATE CONSTRAINT or ENABLE TRIGGER for the others.",
 				"The %s isn't in force.", name)
@@ -87,6 +86,41 @@ func (v *visit) compare(have []object) {
 	if wrong == 0 {
 		v.ok("All %d indexes, constraints and triggers are there.", strings.Count(catalogue, "\n"))
 	}
+}
+
+// again advises how to make what is missing of the catalogue. There is an index of its
+// name, or isn't.
+func again(name, definition string, there bool) string {
+	kind, of, _ := strings.Cut(name, " ")
+	switch table, constraint, _ := strings.Cut(of, " "); kind {
+	case "index":
+		if strings.Contains(catalogue, " "+of+"\tUNIQUE (") || strings.Contains(catalogue, " "+of+"\tPRIMARY KEY (") {
+			return "It comes with the constraint of its name."
+		}
+		return "Make it again: " + concurrently(definition)
+	case "constraint":
+		add := "ALTER TABLE " + table + " ADD CONSTRAINT " + constraint + " "
+		unique, _, _ := strings.Cut(definition, " (")
+		if unique != "UNIQUE" && unique != "PRIMARY KEY" {
+			return "Make it again: " + add + definition + ";"
+		}
+		// On its own the constraint would make its index while nobody can write. It can
+		// take one that was made before.
+		add += unique + " USING INDEX " + constraint + ";"
+		if there {
+			return "Make it again: " + add
+		}
+		_, index, _ := strings.Cut(catalogue, "\nindex "+constraint+"\t")
+		index, _, _ = strings.Cut(index, "\n")
+		return "Make it again: " + concurrently(index) + " " + add
+	default:
+		return "Make it again, as the migrations do: " + definition
+	}
+}
+
+// concurrently is how an index is made while others write.
+func concurrently(definition string) string {
+	return strings.Replace(definition, " INDEX ", " INDEX CONCURRENTLY ", 1) + ";"
 }
 
 // onlyAdded are the tables whose rows the serving role may add, but neither change nor

@@ -12,7 +12,8 @@
 //     record of it;
 //   - from then on, within one interval, all seal with it. What was sealed or derived
 //     with the one before is still opened and recognised;
-//   - a key that a command has retired is dropped by all.
+//   - a key that a command has retired is dropped by all. None is retired while a live
+//     replica lacks the one in use, since that one still seals with an older one.
 //
 // A replica that lacks the key in use doesn't start, nor does one outside the sandbox
 // that would use the sandbox's key, or a database whose secrets that key opens.

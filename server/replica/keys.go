@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,8 +33,9 @@ type KeyState struct {
 	Sealed int
 	// Free is from when on nothing needs it, as far as time goes.
 	Free time.Time
-	// Replicas is how many live replicas list it.
+	// Replicas is how many live replicas list it, Lacking the names of those that don't.
 	Replicas int
+	Lacking  []string
 }
 
 // Reasons for which a key can't be retired.
@@ -40,6 +43,7 @@ var (
 	ErrUnknownKey = errors.New("no such key")
 	ErrInUse      = errors.New("the key is in use: put another in front of it on every replica first")
 	ErrSealed     = errors.New("the key still seals secrets: run `tillbook keys reseal` first")
+	ErrLacking    = errors.New("a replica lacks the key in use, so it may go on sealing with an older one")
 	ErrOverlap    = errors.New("what was derived from the key may still come in")
 	ErrRetired    = errors.New("the key is retired already")
 )
@@ -72,6 +76,11 @@ func keyStates(ctx context.Context, q *store.Queries, keys *secret.Keys) ([]KeyS
 	var states []KeyState
 	for _, row := range rows {
 		k := KeyState{ID: row.ID, InUse: row.EndTime == nil, Used: row.UseTime, Sealed: sealed[row.ID], Replicas: listed[row.ID]}
+		for _, r := range replicas {
+			if !slices.Contains(r.Keys, row.ID) {
+				k.Lacking = append(k.Lacking, r.Name)
+			}
+		}
 		if unknown > 0 && !keys.Has(row.ID) {
 			k.Sealed = -1
 		}
@@ -164,8 +173,8 @@ func reseal(ctx context.Context, q *store.Queries, keys *secret.Keys, row store.
 
 // Retire says that a key is needed no more: replicas drop it within moments, and it
 // never comes back into use. With force it does so although something derived from it
-// may still come in, as for a key that was stolen. It takes the rights of the
-// database's owner.
+// may still come in, as for a key that was stolen, or a live replica may still seal
+// with it, which nobody else could open. It takes the rights of the database's owner.
 func Retire(ctx context.Context, s *store.Store, keys *secret.Keys, id string, force bool) error {
 	return s.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		// What is being sealed with the key is waited for, and counts.
@@ -192,7 +201,11 @@ func Retire(ctx context.Context, s *store.Store, keys *secret.Keys, id string, f
 // retirable says why a key may not be retired.
 func retirable(states []KeyState, id string, force bool) error {
 	var found *KeyState
+	var inUse KeyState
 	for i := range states {
+		if states[i].InUse {
+			inUse = states[i]
+		}
 		if states[i].ID == id && !states[i].Used.IsZero() {
 			found = &states[i]
 		}
@@ -208,6 +221,9 @@ func retirable(states []KeyState, id string, force bool) error {
 		return fmt.Errorf("%w, or one that isn't given to this command does", ErrSealed)
 	case found.Sealed > 0:
 		return ErrSealed
+	case !force && len(inUse.Lacking) > 0:
+		return fmt.Errorf("%w: put the key %s in front of the configuration of %s, or stop it, and wait a moment, or use --force",
+			ErrLacking, inUse.ID, strings.Join(inUse.Lacking, ", "))
 	case !force && time.Now().Before(found.Free):
 		return fmt.Errorf("%w until %s: wait, or use --force", ErrOverlap, found.Free.Local().Format(time.DateTime))
 	}

@@ -22,6 +22,7 @@ import (
 type machine struct {
 	path string
 	keys *secret.Keys
+	run  func()
 	stop func()
 }
 
@@ -47,21 +48,33 @@ func (w *world) config(keys *secret.Keys) replica.Config {
 // start runs a replica whose file lists these keys.
 func (w *world) start(words ...string) *machine {
 	w.t.Helper()
+	m := w.stand("test", words...)
+	m.run()
+	return m
+}
+
+// stand has a replica join that stands still until it runs.
+func (w *world) stand(name string, words ...string) *machine {
+	w.t.Helper()
 	m := &machine{path: filepath.Join(w.t.TempDir(), "secret")}
 	m.write(w.t, words...)
 	var err error
 	if m.keys, err = secret.Load(w.t.Context(), secret.File(m.path)); err != nil {
 		w.t.Fatal(err)
 	}
-	r, err := replica.Join(w.t.Context(), w.config(m.keys))
+	c := w.config(m.keys)
+	c.Name = name
+	r, err := replica.Join(w.t.Context(), c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
-	m.stop = func() { cancel(); <-done }
-	w.t.Cleanup(m.stop)
+	m.run = func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); r.Run(ctx) }()
+		m.stop = func() { cancel(); <-done }
+		w.t.Cleanup(m.stop)
+	}
 	return m
 }
 
@@ -113,6 +126,13 @@ func (w *world) sealed(keys *secret.Keys) {
 	_, err = w.owner.Pool.Exec(w.t.Context(), `INSERT INTO server_keys (id, kind, sealed_key, create_time, use_time)
 		VALUES ($1, 'mac', $2, now(), now())`, row.ID, text)
 	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.t.Helper()
+	if _, err := w.owner.Pool.Exec(w.t.Context(), sql, args...); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -242,6 +262,47 @@ func TestAKeyIsRetiredOnlyWhenNothingNeedsIt(t *testing.T) {
 	eventually(t, "the list to be told", func() bool { return w.state(all, old).Replicas == 1 })
 	if a.keys.InUse() == old {
 		t.Error("a retired key is in use")
+	}
+}
+
+// A replica that stood still meanwhile goes on sealing with the old key.
+func TestAKeyIsNotRetiredWhileAReplicaLacksTheOneInUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	older, newer := secret.Generate(), secret.Generate()
+	old, fresh := idOf(w, older), idOf(w, newer)
+	a, late := w.start(older), w.stand("late", older)
+	w.exec(`UPDATE replicas SET seen_time = seen_time - interval '1 minute' WHERE name = 'late'`)
+	a.write(t, newer, older)
+	eventually(t, "the new key to be used", func() bool { return a.keys.InUse() == fresh })
+	late.run()
+	eventually(t, "the other to be back", func() bool { return w.state(a.keys, old).Replicas == 2 })
+	w.exec(`UPDATE secret_keys SET end_time = end_time - interval '25 hours' WHERE id = $1`, old)
+	retire := func(id string, force bool) error { return replica.Retire(t.Context(), w.owner, a.keys, id, force) }
+	err := retire(old, false)
+	if !errors.Is(err, replica.ErrLacking) || !strings.Contains(err.Error(), "late") || !strings.Contains(err.Error(), fresh) || strings.Contains(err.Error(), "test") {
+		t.Errorf("while a replica seals with it: %v", err)
+	}
+	if late.keys.InUse() != old {
+		t.Errorf("it seals with %s", late.keys.InUse())
+	}
+
+	late.write(t, newer, older)
+	eventually(t, "it to follow", func() bool { return late.keys.InUse() == fresh })
+	if err := retire(old, false); err != nil {
+		t.Errorf("once no replica lacks it: %v", err)
+	}
+
+	// A key that was stolen goes all the same.
+	stolen := secret.Generate()
+	w.exec(`INSERT INTO secret_keys (id, end_time) VALUES ($1, now() - interval '25 hours')`, idOf(w, stolen))
+	late.write(t, older)
+	eventually(t, "it to lack the key again", func() bool { return w.state(a.keys, fresh).Replicas == 1 })
+	if err := retire(idOf(w, stolen), false); !errors.Is(err, replica.ErrLacking) {
+		t.Errorf("unforced: %v", err)
+	}
+	if err := retire(idOf(w, stolen), true); err != nil {
+		t.Errorf("forced: %v", err)
 	}
 }
 

@@ -91,9 +91,21 @@ func (m *Monitor) Run(ctx context.Context) {
 		return
 	}
 	defer pool.Close()
+	// A server that is the primary no more may still answer. The pool can't drop the
+	// connection of the one that leads, since that one never gives it back.
+	var leave atomic.Pointer[context.CancelFunc]
+	store.Follow(pool)
+	store.OnFailover(pool, func() {
+		if cancel := leave.Load(); cancel != nil {
+			(*cancel)()
+		}
+	})
 	failing := false
 	for {
-		err := m.lead(ctx, pool)
+		leading, cancel := context.WithCancel(ctx)
+		leave.Store(&cancel)
+		err := m.lead(leading, pool)
+		cancel()
 		m.latest.Store(nil)
 		if err != nil && !failing && ctx.Err() == nil {
 			m.cfg.Logger.WarnContext(ctx, "the deployment can't be measured", "error", err)

@@ -2,6 +2,7 @@ package vitals_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -79,6 +80,38 @@ func TestOneReplicaMeasuresAndAnotherTakesOver(t *testing.T) {
 		t.Error("one that stopped still tells what it measured")
 	}
 	second.until(t, "the other one takes over", func(v vitals.Vitals) bool { return true })
+}
+
+// An old primary that still answers would go on telling what was.
+func TestAMonitorLeavesAServerThatIsThePrimaryNoMore(t *testing.T) {
+	db := storetest.New(t)
+	first := start(t, db)
+	first.until(t, "it leads", func(vitals.Vitals) bool { return true })
+	second := start(t, db)
+	owner := storetest.Open(t, store.Config{URL: storetest.URL(db), Role: store.NoRole, MaxConns: 1})
+	pids := func(of string) (pids []int32) {
+		t.Helper()
+		err := owner.Pool.QueryRow(t.Context(), `SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND `+of).Scan(&pids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pids
+	}
+	const leads, asks = `pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')`, `query LIKE '%pg_try_advisory_lock%'`
+	var before []int32
+	eventually(t, "the other asks", func() bool {
+		before = append(pids(leads), pids(asks+" AND NOT "+leads)...)
+		return len(before) == 2
+	})
+	// Some connection finds that its server takes no writes.
+	if _, err := db.Pool.Exec(t.Context(), "BEGIN READ ONLY; INSERT INTO rate_limits DEFAULT VALUES"); err == nil {
+		t.Fatal("a transaction that only reads wrote")
+	}
+	for i, who := range []string{"the one that leads", "the one that asks"} {
+		eventually(t, who+" to leave", func() bool { return len(pids(fmt.Sprintf("pid = %d", before[i]))) == 0 })
+	}
+	eventually(t, "one to lead again", func() bool { return first.leads() || second.leads() })
 }
 
 func TestWhatIsOverdueAndWhatDoesNotBalanceShows(t *testing.T) {

@@ -223,7 +223,7 @@ func (cmd keysResealCmd) Run(c *call) error {
 
 type keysRetireCmd struct {
 	ID    string `arg:"" help:"The key, as \"tillbook keys list\" shows it."`
-	Force bool   `name:"force" help:"Do so before the time that the list says, as for a key that was stolen: limits begin anew, and activation and payment codes that were handed out are of no use."`
+	Force bool   `name:"force" help:"Do so before the time that the list says, as for a key that was stolen: limits begin anew, and activation and payment codes that were handed out are of no use. Do so, too, although a replica lacks the key in use: what it still seals with the old one, nobody else opens."`
 	databaseFlags
 	secretFlags
 }
