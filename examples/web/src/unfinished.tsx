@@ -49,13 +49,14 @@ function Cut({ payment, goOn }: { payment: Payment; goOn: () => void }) {
       }
     });
   useEffect(() => void find(), []);
+  const undecided = problem !== undefined && !end && !problem.unknown;
   return (
     <section class="narrow card unfinished" aria-label="Unfinished payment">
       <h1>{end === "paid" ? "It was paid" : end === "refused" ? "It wasn't paid" : "Was it paid?"}</h1>
       <p role="status">
         {payment.words}. {end === "paid" ? "It was paid once." : end === "refused" ? "Nothing moved." : "The page was left before the answer came."}
       </p>
-      <Trouble problem={problem} />
+      <Trouble problem={problem}>{undecided && <p>That was this try. The first one may have arrived: your wallet shows it.</p>}</Trouble>
       {end ? (
         <Button kind="primary" wide onClick={goOn}>
           Go on
@@ -65,7 +66,7 @@ function Cut({ payment, goOn }: { payment: Payment; goOn: () => void }) {
           Find out
         </Button>
       )}
-      {problem && !end && !problem.unknown && (
+      {undecided && (
         <Button kind="quiet" wide onClick={() => { forget(user.userId, payment); goOn(); }}>
           I looked in my wallet: forget it
         </Button>
