@@ -7,6 +7,8 @@
 //
 //	go run ./examples/pos -code 7KQ2M9XW4T
 //
+// A server on another machine (-address) is asked with -tls only.
+//
 // Type an amount and press Enter: the customer scans the code on the screen, or shows a
 // payment code, which P charges. C takes the sale back. When it is paid the screen
 // turns green and the receipt goes to the printer, which is a file unless -printer

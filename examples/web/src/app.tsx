@@ -9,6 +9,7 @@ import { Sale } from "./shop/sale.js";
 import { Shop } from "./shop/shop.js";
 import { Welcome } from "./sign/welcome.js";
 import { Button, Waiting } from "./ui/controls.js";
+import { Unfinished } from "./unfinished.js";
 import { Home } from "./wallet/home.js";
 import { WalletGate } from "./wallet/live.js";
 import { Pay } from "./wallet/pay.js";
@@ -44,7 +45,11 @@ export function App() {
 
 function Inside() {
   const path = usePath();
-  return <Frame path={path}>{screen(path)}</Frame>;
+  return (
+    <Frame path={path}>
+      <Unfinished path={path}>{screen(path)}</Unfinished>
+    </Frame>
+  );
 }
 
 function screen(path: string): ComponentChildren {

@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 import type { Visitor } from "./stage.js";
 
 export const PASSWORD = "correct horse battery";
@@ -30,6 +32,38 @@ export async function register({ page }: Visitor, { username, phoneNumber }: Ide
 /** Waits until the wallet says so. */
 export async function hasBalance({ page }: Visitor, amount: string): Promise<void> {
   await page.getByTestId("balance").getByText(amount, { exact: true }).waitFor();
+}
+
+/**
+ * Loses what comes back of a call from now on, or what goes there, too; and opens the
+ * page anew as soon as the first is lost. It returns what ends that.
+ */
+export async function cutOff({ page }: Visitor, call: string, lost: "answer" | "request", press: () => Promise<void>): Promise<() => Promise<void>> {
+  let tell = () => {};
+  const first = new Promise<void>((resolve) => (tell = resolve));
+  await page.route(`**/*${call}`, async (route) => {
+    if (lost === "answer") {
+      await route.fetch();
+    }
+    tell();
+    await route.abort().catch(() => undefined); // The page may be gone.
+  });
+  await press();
+  await first;
+  await page.reload();
+  return async () => {
+    await page.locator(".unfinished .notice").waitFor(); // It has asked, and asks no more by itself.
+    await page.unroute(`**/*${call}`);
+  };
+}
+
+/** Finds out what became of what was cut off, and goes on. */
+export async function findOut({ page }: Visitor, outcome: "It was paid once." | "Nothing moved."): Promise<void> {
+  await page.getByRole("button", { name: "Find out" }).click();
+  await page.getByText(outcome).waitFor();
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.locator(".unfinished").waitFor({ state: "detached" });
+  assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((name) => name.includes("unsettled"))), []);
 }
 
 /** Takes a hundred dollars from the sandbox. */

@@ -1,13 +1,17 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addMoney, hasBalance, PASSWORD, register, stranger } from "./people.js";
-import { DARK_PHONE, DESKTOP, type Device, Visitor } from "./stage.js";
+import type { Page } from "playwright-core";
+
+import { addMoney, cutOff, findOut, hasBalance, PASSWORD, register, stranger } from "./people.js";
+import { DARK_PHONE, DESKTOP, type Device, PHONE, Visitor } from "./stage.js";
 
 /** What people do with their wallets. */
 export function playWallet(): void {
   for (const device of [DARK_PHONE, DESKTOP]) {
     test(`money is seen to move on a ${device.name}`, { timeout: 150_000 }, () => moveMoney(device));
   }
+  test("money moves once though the page is opened anew before the answer", { timeout: 150_000 }, loseAnswers);
 }
 
 async function moveMoney(device: Device): Promise<void> {
@@ -59,4 +63,68 @@ async function moveMoney(device: Device): Promise<void> {
   await page.getByRole("button", { name: "Sign in" }).first().click();
   await hasBalance(here, "87.50");
   await Promise.all([here.leave(), there.leave()]);
+}
+
+async function loseAnswers(): Promise<void> {
+  const [ada, ben] = [stranger("ada"), stranger("ben")];
+  const [here, there] = await Promise.all([Visitor.come(PHONE), Visitor.come(PHONE)]);
+  const { page } = here;
+  await Promise.all([register(here, ada), register(there, ben)]);
+  await addMoney(here);
+  const transfer = "WalletService/Transfer";
+  const other = await page.context().newPage();
+  await other.goto("/send");
+  await prepare(other, ben.username, "12.50");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+
+  let mend = await cutOff(here, transfer, "answer", () => prepare(page, ben.username, "12.50").then((button) => button.click()));
+  await page.getByRole("heading", { name: "Was it paid?" }).waitFor();
+  assert.equal(await page.getByLabel("Amount").count(), 0);
+  await mend();
+  await here.look("8-unfinished");
+  await page.getByRole("link", { name: "Pay", exact: true }).click();
+  assert.equal(await page.getByLabel("Or by hand").count(), 0);
+  await page.getByRole("link", { name: "Wallet" }).first().click();
+  await hasBalance(here, "87.50");
+
+  // Another tab, ready to send the same, finds out first, too.
+  await other.getByRole("button", { name: "Send 12.50 USD" }).click();
+  await other.getByText("It was paid once.").waitFor();
+  await other.close();
+  await findOut(here, "It was paid once.");
+  await hasBalance(here, "87.50");
+
+  const again = async (amount: string) => {
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await (await prepare(page, ben.username, amount)).click();
+  };
+  mend = await cutOff(here, transfer, "request", () => again("7.50"));
+  await mend();
+  await findOut(here, "It was paid once.");
+  await page.getByRole("link", { name: "Wallet" }).first().click();
+  await hasBalance(here, "80.00");
+  mend = await cutOff(here, transfer, "request", () => again("1000"));
+  await mend();
+  await findOut(here, "Nothing moved.");
+  await page.getByRole("link", { name: "Wallet" }).first().click();
+
+  // What is refused for another reason tells nothing of the first try: a person may.
+  mend = await cutOff(here, transfer, "request", () => again("0.001"));
+  await mend();
+  await page.getByRole("button", { name: "Find out" }).click();
+  await page.getByRole("button", { name: "I looked in my wallet: forget it" }).click();
+  await page.getByRole("heading", { name: "Send money" }).waitFor();
+  await page.getByRole("link", { name: "Wallet" }).first().click();
+  await Promise.all([hasBalance(here, "80.00"), hasBalance(there, "20.00")]);
+  await Promise.all([here.leave(), there.leave()]);
+}
+
+/** Fills in what is to be sent and returns the button that sends it. */
+async function prepare(page: Page, to: string, amount: string) {
+  await page.getByLabel("To").fill(to);
+  await page.getByLabel("Amount").fill(amount);
+  await page.getByRole("button", { name: "Go on" }).click();
+  const button = page.getByRole("button", { name: /^Send [0-9]/ });
+  await button.waitFor();
+  return button;
 }

@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 
 import { type ErrorReason, Outcome } from "./gen/tillbook/error/v1/error_pb.js";
+import { isDecided } from "./retry.js";
 
 /**
  * Why a call failed, in one word, such as "INSUFFICIENT_FUNDS". A newer server may
@@ -97,6 +98,14 @@ export class TillbookError extends Error implements Readonly<Failure> {
    */
   is(reason: Reason): boolean {
     return this.reason === reason || (reason === "OUTCOME_UNKNOWN" && this.outcome === Outcome.UNKNOWN);
+  }
+
+  /**
+   * Whether this says what became of every request with its idempotency key, those
+   * of earlier calls with an unknown outcome included.
+   */
+  get decided(): boolean {
+    return isDecided(this);
   }
 
   /** Whether only signing in again helps. */

@@ -53,7 +53,7 @@ export function backoff(n: number, retryAfterMs: number, random: number): number
  * the earlier ones too.
  */
 export function settle(failure: Failure, unknown: boolean): boolean {
-  if (DECISIONS.has(failure.reason) || failure.outcome === Outcome.EXECUTED) {
+  if (isDecided(failure)) {
     unknown = false;
   } else if (failure.outcome === Outcome.UNKNOWN) {
     unknown = true;
@@ -66,6 +66,11 @@ export function settle(failure: Failure, unknown: boolean): boolean {
     failure.outcome = Outcome.NOT_EXECUTED;
   }
   return unknown;
+}
+
+/** Whether a failure says what became of all requests with its idempotency key, earlier ones included. */
+export function isDecided(failure: Pick<Failure, "reason" | "outcome">): boolean {
+  return DECISIONS.has(failure.reason) || failure.outcome === Outcome.EXECUTED;
 }
 
 /**

@@ -85,6 +85,7 @@ test("A refusal says exactly why, and that nothing moved", async () => {
     assert.notEqual(error.idempotencyKey, "");
     assert.notEqual(error.requestId, "");
     assert.ok(error.is(reason) && !error.is("OUTCOME_UNKNOWN") && !error.signedOut);
+    assert.equal(error.decided, reason === "INSUFFICIENT_FUNDS", reason); // The others come before the key.
     assert.match(error.message, new RegExp(`^tillbook: ${TRANSFER}: ${reason}: `));
   }
   assert.equal(await has(ada, "USD"), "5.00");
@@ -145,7 +146,10 @@ test("An unknown outcome is resolved with the error's key", async () => {
   assert.ok(error.is("OUTCOME_UNKNOWN") && error.is("UNAVAILABLE"));
   network.plan(TRANSFER, "lost request", "unreachable"); // The second says nothing of the first.
   const again = await failure(ada.client.wallet.transfer({ ...payment(), idempotencyKey: error.idempotencyKey }));
-  assert.deepEqual([again.outcome, again.maybeSent], [Outcome.UNKNOWN, false]);
+  assert.deepEqual([again.outcome, again.maybeSent, again.decided], [Outcome.UNKNOWN, false, false]);
+  network.plan(TRANSFER, "unreachable", "unreachable");
+  const away = await failure(ada.client.wallet.transfer({ ...payment(), idempotencyKey: error.idempotencyKey }));
+  assert.deepEqual([away.outcome, away.decided], [Outcome.NOT_EXECUTED, false]); // This call, not the first one.
   await ada.client.wallet.transfer({ ...payment(), idempotencyKey: error.idempotencyKey });
   assert.equal(await has(ada, "USD"), "87.50");
 });

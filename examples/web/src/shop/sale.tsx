@@ -11,6 +11,7 @@ import { Button, Link, Trouble, Waiting } from "../ui/controls.js";
 import { Icon } from "../ui/icon.js";
 import { QRCode } from "../ui/qr.js";
 import { dateOf } from "../ui/when.js";
+import { pay } from "../unsettled.js";
 import { PaperReceipt } from "./paper.js";
 import { useShop } from "./shop.js";
 import { stateOf } from "./state.js";
@@ -106,7 +107,7 @@ function Outcome({ checkout }: { checkout: Checkout }) {
 /** Gives all of it back, after asking once more. */
 function Refund({ checkout }: { checkout: Checkout }) {
   const { note } = useShop();
-  const { heed } = useSession();
+  const { heed, user } = useSession();
   const [sure, setSure] = useState(false);
   const action = useAction(heed);
   const key = useKey(checkout.checkoutId);
@@ -116,7 +117,9 @@ function Refund({ checkout }: { checkout: Checkout }) {
   const refund = () =>
     action.run(async () => {
       const { merchantId, checkoutId } = checkout;
-      const { checkout: after } = await client.merchants.refundCheckout({ idempotencyKey: key, merchantId, checkoutId });
+      const request = { idempotencyKey: key, merchantId, checkoutId };
+      const words = `${text(checkout.payment?.total)} back to ${checkout.payment?.maskedCustomer}`;
+      const { checkout: after } = await pay(user.userId, { call: "refundCheckout", request, words });
       if (after !== undefined) {
         note(after);
       }

@@ -11,6 +11,7 @@ import { text } from "../ui/amount.js";
 import { Button, Field, Trouble } from "../ui/controls.js";
 import { Icon } from "../ui/icon.js";
 import { Items } from "../ui/items.js";
+import { pay } from "../unsettled.js";
 import { availableOf, useWallet } from "./live.js";
 
 interface ReviewProps {
@@ -21,7 +22,7 @@ interface ReviewProps {
 
 /** Shows what is about to be paid. */
 export function Review({ checkout, onPaid, back }: ReviewProps) {
-  const { heed } = useSession();
+  const { heed, user } = useSession();
   const { balances } = useWallet();
   const [tip, setTip] = useState<Money | "wrong">();
   const action = useAction(heed);
@@ -32,10 +33,11 @@ export function Review({ checkout, onPaid, back }: ReviewProps) {
   const unknown = action.problem?.unknown ?? false;
   useTitle(checkout.merchantName);
 
-  const pay = () =>
+  const send = () =>
     action.run(async () => {
       const given = tip instanceof Money && tip.sign() > 0 ? { tip } : {};
-      onPaid(await client.wallet.payCheckout({ idempotencyKey: key, checkoutId: checkout.checkoutId, ...given }));
+      const request = { idempotencyKey: key, checkoutId: checkout.checkoutId, ...given };
+      onPaid(await pay(user.userId, { call: "payCheckout", request, words: `${text(total)} to ${checkout.merchantName}` }));
     });
   const decline = () =>
     action.run(async () => {
@@ -65,7 +67,7 @@ export function Review({ checkout, onPaid, back }: ReviewProps) {
       <Trouble problem={action.problem}>{action.problem?.reason === "INSUFFICIENT_FUNDS" && <p>You have {text(availableOf(balances, amount.asset))}.</p>}</Trouble>
       {payable ? (
         <>
-          <Button kind="primary" wide busy={action.busy} disabled={tip === "wrong"} onClick={() => void pay()}>
+          <Button kind="primary" wide busy={action.busy} disabled={tip === "wrong"} onClick={() => void send()}>
             {unknown ? "Find out" : `Pay ${text(total)}`}
           </Button>
           <Button kind="quiet" wide disabled={unknown || action.busy} onClick={() => void decline()}>

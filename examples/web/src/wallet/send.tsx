@@ -9,12 +9,13 @@ import { useSession } from "../session.js";
 import { text } from "../ui/amount.js";
 import { Button, Field, Form, Link, Select, Trouble } from "../ui/controls.js";
 import { Icon } from "../ui/icon.js";
+import { pay } from "../unsettled.js";
 import { availableOf, useWallet } from "./live.js";
 import { Done } from "./done.js";
 
 /** Pays another person: first who and how much, then the name to check, then it is done. */
 export function Send() {
-  const { heed } = useSession();
+  const { heed, user } = useSession();
   const { balances } = useWallet();
   const [to, setTo] = useState("");
   const [typed, setTyped] = useState("");
@@ -31,7 +32,10 @@ export function Send() {
 
   const check = () => action.run(async () => setName((await client.wallet.resolve(recipientOf(to))).maskedName));
   const send = (money: Money) =>
-    action.run(async () => setPaid(await client.wallet.transfer({ idempotencyKey: key, recipient: recipientOf(to), amount: money, note })));
+    action.run(async () => {
+      const request = { idempotencyKey: key, recipient: recipientOf(to), amount: money, note };
+      setPaid(await pay(user.userId, { call: "transfer", request, words: `${text(money)} to ${name}` }));
+    });
   const fields = action.problem?.fields ?? {};
 
   if (paid) {
