@@ -181,6 +181,10 @@ func TestAWatchOnAnotherReplicaIsInThePaymentsTrace(t *testing.T) {
 	if live, err := watch.Receive(); err != nil || live.GetChange() == nil {
 		t.Fatalf("watch: %v %v", live, err)
 	}
+	// The stream's first look may have found it, before it was told why to look.
+	eventually(t, "the push in the trace", func() bool {
+		return len(c.Find(func(s otlptest.Span) bool { return s.GetName() == "wallet.push" && s.Trace() == clientTrace })) > 0
+	})
 	for _, r := range []*replica{far, r} {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)

@@ -45,6 +45,7 @@ func Start(t *testing.T) *Collector {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	// A test that waits for something asks often; no span of it may be dropped.
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100000")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50") // ms
 	return c
 }
 
