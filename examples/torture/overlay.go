@@ -60,7 +60,17 @@ func buildSkewed(ctx context.Context, source, dir string) (program string, err e
 	if err != nil {
 		return "", fmt.Errorf("finding Go: %w", err)
 	}
-	library := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
+	folder, err := filepath.Abs(filepath.Join(dir, "overlay"))
+	if err != nil {
+		return "", err
+	}
+	// A toolchain that Go fetched by itself is in the cache of modules, where no file
+	// may be replaced; by another name it isn't.
+	goroot := filepath.Join(folder, "go")
+	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755), os.Symlink(strings.TrimSpace(string(root)), goroot)); err != nil {
+		return "", err
+	}
+	library := filepath.Join(goroot, "src", "time")
 	original, err := os.ReadFile(filepath.Join(library, "time.go"))
 	if err != nil {
 		return "", err
@@ -69,7 +79,6 @@ func buildSkewed(ctx context.Context, source, dir string) (program string, err e
 	if bytes.Equal(shifted, original) {
 		return "", errors.New("time.Now isn't what it was: overlay.go must learn how it reads the clock now")
 	}
-	folder := filepath.Join(dir, "overlay")
 	program = filepath.Join(folder, "tillbook")
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
 		filepath.Join(library, "time.go"):  filepath.Join(folder, "time.go"),
@@ -78,15 +87,15 @@ func buildSkewed(ctx context.Context, source, dir string) (program string, err e
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(os.MkdirAll(folder, 0o755),
-		os.WriteFile(filepath.Join(folder, "time.go"), shifted, 0o644),
+	if err := errors.Join(os.WriteFile(filepath.Join(folder, "time.go"), shifted, 0o644),
 		os.WriteFile(filepath.Join(folder, "shift.go"), []byte(shiftSource), 0o644),
 		os.WriteFile(filepath.Join(folder, "overlay.json"), overlay, 0o644)); err != nil {
 		return "", err
 	}
 	fmt.Println("building the server whose clock is wrong (once; takes some minutes)")
-	build := exec.CommandContext(ctx, "go", "-C", source, "build", "-buildvcs=false", "-overlay", filepath.Join(folder, "overlay.json"),
+	build := exec.CommandContext(ctx, filepath.Join(goroot, "bin", "go"), "-C", source, "build", "-buildvcs=false", "-overlay", filepath.Join(folder, "overlay.json"),
 		"-o", program, "./server/cmd/tillbook")
+	build.Env = append(os.Environ(), "GOROOT="+goroot, "GOTOOLCHAIN=local")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the server whose clock is wrong: %w\n%s", err, out)
 	}
