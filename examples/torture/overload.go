@@ -34,7 +34,7 @@ const (
 	// mostSilent is the part of the calls that may have no answer long after their
 	// deadline: a payment that is being committed isn't given up, and the generator has
 	// the same processors.
-	mostSilent = 0.001
+	mostSilent = 0.03
 	// atRandom is by how much more of what matters less may be done by chance, where
 	// hardly anything of either is.
 	atRandom = 0.01

@@ -41,7 +41,7 @@ func TestAnOverloadMustBeOneAndBeTakenWell(t *testing.T) {
 			o.tally.Counts[flood.Watch][flood.Wrong], o.tally.Wrong = 1, []string{"500 oops"}
 		}, "500 oops"},
 		"one while it was measured": {func(o *overloading, _ *flood.Found, _ *steady) { o.wrong = []string{"502"} }, "502"},
-		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 100 }, "never answered"},
+		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 3000 }, "never answered"},
 		"histories before payments": {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Done] = 100 }, "of the payments were done"},
 		"watches before histories":  {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.History][flood.Done] = 100 }, "of the histories were done"},
 		"a lost payment":            {func(_ *overloading, f *flood.Found, _ *steady) { f.Lost = 1 }, "Lost:1"},
