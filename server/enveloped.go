@@ -13,6 +13,7 @@ const prefixBytes = 5
 
 // isEnveloped says whether messages of this kind have their length before them.
 func isEnveloped(contentType string) bool {
+	contentType = strings.ToLower(contentType) // as Connect reads it
 	return strings.HasPrefix(contentType, "application/grpc") || strings.HasPrefix(contentType, "application/connect+")
 }
 
