@@ -182,11 +182,14 @@ func (g *Gate) refuse(p Priority) error {
 }
 
 // leave gives a call's place back, if it has one. Only calls that weren't cut short say
-// how long calls take.
-func (in permit) leave(whole bool) {
+// how long calls take, and only payments that weren't refused at once how long payments
+// do.
+func (in permit) leave(whole bool, err error) {
 	if in.gate != nil && in.priority <= PriorityPayment {
 		now := clock()
-		in.gate.pace.ended(now, now-in.since, whole)
+		if took := now - in.since; err == nil || took >= atOnce {
+			in.gate.pace.ended(now, took, whole)
+		}
 	}
 	in.release(whole)
 }
@@ -236,10 +239,10 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 			whole := false
 			if spec.StreamType&connect.StreamTypeClient == 0 {
 				placed := &placedStream{ServerStream: stream, in: in}
-				defer func() { placed.in.leave(whole) }()
+				defer func() { placed.in.leave(whole, err) }()
 				stream = placed
 			} else {
-				defer func() { in.leave(whole) }()
+				defer func() { in.leave(whole, err) }()
 			}
 			if p == PriorityHistory || p == PriorityWatch {
 				ctx = history(ctx)

@@ -34,7 +34,7 @@ func fill(t *testing.T, g *Gate, p Priority) (in []permit) {
 func (g *Gate) admits(p Priority) bool {
 	in, err := g.enter(p)
 	if err == nil {
-		in.leave(true)
+		in.leave(true, nil)
 	}
 	return err == nil
 }
@@ -52,7 +52,7 @@ func TestEveryPriorityHasItsRoom(t *testing.T) {
 			t.Errorf("%s: turned away %d, open %d", p, g.Turned(p), g.Open(p))
 		}
 		for _, one := range in {
-			one.leave(true)
+			one.leave(true, nil)
 		}
 		if g.Open(p) != 0 {
 			t.Errorf("%s: %d are still there", p, g.Open(p))
@@ -71,14 +71,14 @@ func TestWhatMattersLessIsTurnedAwayFirst(t *testing.T) {
 		t.Error("history that is full keeps out more than watches, or not even those")
 	}
 	for _, one := range history {
-		one.leave(true)
+		one.leave(true, nil)
 	}
 	calls := fill(t, g, PriorityCall)
 	if g.admits(PriorityHistory) || !g.admits(PriorityPayment) || !g.admits(PrioritySession) {
 		t.Error("calls that are full keep out more than history, or not even that")
 	}
 	for _, one := range calls {
-		one.leave(true)
+		one.leave(true, nil)
 	}
 	// Before a payment is turned away, what can wait is.
 	var payments []permit
@@ -97,7 +97,7 @@ func TestWhatMattersLessIsTurnedAwayFirst(t *testing.T) {
 		t.Error("there is no room to finish payments")
 	}
 	for _, one := range payments {
-		one.leave(true)
+		one.leave(true, nil)
 	}
 	if g.admits(PriorityHistory) || g.admits(PriorityWatch) || !g.admits(PriorityCall) {
 		t.Error("a payment was turned away just now, and history is let in, or calls aren't")
@@ -129,7 +129,7 @@ func BenchmarkGate(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					if in, err := g.enter(p); err == nil {
-						in.leave(true)
+						in.leave(true, nil)
 					}
 				}
 			})

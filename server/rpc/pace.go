@@ -8,11 +8,16 @@ import (
 
 const (
 	// patience is how much work payments may have before them: what is done in that
-	// time. Clients wait longer than that, so nothing is done for one that has gone.
+	// time. Clients wait longer than that, so they are there when it is done, but for
+	// those that were let in before it got slow.
 	patience = time.Second
 	// hurried is how long payments take, on average, when there is nothing to bound:
 	// many of them at once are faster together.
 	hurried = patience / 2
+	// atOnce is how soon what fails has waited for nothing: the caller may not pay, or
+	// pays too often, or a queue is full. Clients that insist get far more of these
+	// answers than there are payments, which look fast and many among them.
+	atOnce = 100 * time.Millisecond
 	// leastPayments may be under way however slow they are.
 	leastPayments = 64
 

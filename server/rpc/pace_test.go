@@ -1,9 +1,12 @@
 package rpc
 
 import (
+	"context"
+	"log/slog"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"pgregory.net/rapid"
 )
 
@@ -68,5 +71,24 @@ func TestWhereNothingIsDoneTheLeastAreLetIn(t *testing.T) {
 	}
 	if room := p.room(60*beatLength, 16_384); room != 16_384 {
 		t.Errorf("after a while in which nothing came there is room for %d", room)
+	}
+}
+
+func TestPaymentsRefusedAtOnceDontHideThatOthersAreSlow(t *testing.T) {
+	g := NewGate(Room{}, slog.New(slog.DiscardHandler))
+	refuse := Admit(g, nil)(func(context.Context, connect.Spec, connect.ServerStream) error { return errShed })
+	ctx := withCall(t.Context(), &call{policy: Policy{Access: User, Money: true}})
+	for range 10_000 {
+		if err := refuse(ctx, connect.Spec{StreamType: connect.StreamTypeUnary}, nil); err == nil {
+			t.Fatal("a payment was served")
+		}
+	}
+	for range 100 { // whatever becomes of them
+		permit{gate: g, priority: PriorityPayment, since: clock() - 5*time.Second}.leave(true, errShed)
+	}
+	next := clock() + beatLength
+	g.pace.ended(next, 5*time.Second, true)
+	if room := g.pace.room(next, 16_384); room > 101 {
+		t.Errorf("there is room for %d where 100 were done", room)
 	}
 }
