@@ -42,7 +42,7 @@ func mustAsk(t testing.TB, c walletv1connect.WalletServiceClient, req *walletv1.
 // machine has asked, which is refused, rightly.
 func mustAskFor(t testing.TB, c walletv1connect.WalletServiceClient, req *walletv1.CreatePaymentRequestRequest, life time.Duration) string {
 	t.Helper()
-	for ; ; life *= 2 {
+	for ; life < time.Minute; life *= 2 {
 		req.ExpireTime = timestamppb.New(time.Now().Add(life))
 		res, err := c.CreatePaymentRequest(t.Context(), req)
 		if err == nil {
@@ -52,6 +52,8 @@ func mustAskFor(t testing.TB, c walletv1connect.WalletServiceClient, req *wallet
 			t.Fatalf("ask %s: %v", req.GetIdempotencyKey(), err)
 		}
 	}
+	t.Fatalf("ask %s: not even a minute is enough", req.GetIdempotencyKey())
+	return ""
 }
 
 func payAsked(t testing.TB, c walletv1connect.WalletServiceClient, key, request string) (*walletv1.Transaction, error) {
