@@ -135,7 +135,11 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	case PriorityFinish, PriorityPayment:
 		all := int(g.open[PriorityFinish].Load() + g.open[PriorityPayment].Load())
 		room := g.payments(in.since)
-		ok = all <= room || p == PriorityFinish && all <= room+room/8+1
+		if p == PriorityPayment {
+			ok = all <= room
+		} else { // slow payments keep out others, and nothing that finishes one
+			ok = n <= room+room/8+1 && all <= g.room.Payments+g.room.Payments/8+1
+		}
 	case PrioritySignIn:
 		ok = n <= g.room.SignIns
 	case PrioritySession:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 )
@@ -134,5 +135,24 @@ func BenchmarkGate(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+func TestSlowPaymentsKeepOutNothingThatFinishesOne(t *testing.T) {
+	g := NewGate(Room{}, slog.New(slog.DiscardHandler))
+	for range 2 * leastPayments {
+		if _, err := g.enter(PriorityPayment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := clock()
+	for at := range 2 * beatCount {
+		g.pace.ended(now+time.Duration(at)*beatLength, 5*time.Second, true)
+	}
+	if g.admits(PriorityPayment) {
+		t.Error("more slow payments are let in than are done in time")
+	}
+	if in := fill(t, g, PriorityFinish); len(in) != leastPayments+leastPayments/8+1 {
+		t.Errorf("%d that finish one are let in", len(in))
 	}
 }
