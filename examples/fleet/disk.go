@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (d *disk) write() {
 	begin := time.Now()
 	_, err := d.file.WriteAt(make([]byte, diskBlock), 0)
 	if err == nil {
-		err = syscall.Fdatasync(int(d.file.Fd()))
+		err = datasync(d.file)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -26,9 +26,9 @@ const (
 	Unavailable
 	// Late passed its deadline, and was answered so.
 	Late
-	// Silent was never answered.
+	// Silent was never answered, on a connection that stayed.
 	Silent
-	// Wrong was answered in a way in which an overload mustn't be.
+	// Wrong was answered in a way in which an overload mustn't be, or lost its connection.
 	Wrong
 	Fates
 )

@@ -135,12 +135,14 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
+	fate := Silent
 	if !errors.Is(why, errClosed) {
+		fate = Wrong
 		c.flood.broke(why)
 	}
 	for id, s := range c.streams {
 		delete(c.streams, id)
-		c.flood.settle(s, Silent, Maybe, "")
+		c.flood.settle(s, fate, Maybe, "its connection ended")
 	}
 	c.ready.Signal()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -211,6 +212,38 @@ func TestAClosedLoopKeepsSoManyUnderWay(t *testing.T) {
 	defer mu.Unlock()
 	if tally.Counts[Payment][Done] < 8 || tally.Offered(Payment) != tally.Counts[Payment][Done] || most != 7 {
 		t.Errorf("%+v with at most %d at a time", tally, most)
+	}
+}
+
+// connOf finds the connection of a request in its context.
+type connOf struct{}
+
+func TestACallWhoseConnectionEndsWasNotJustLeftWithoutAnAnswer(t *testing.T) {
+	h := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.Context().Value(connOf{}).(net.Conn).Close()
+	}))
+	h.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connOf{}, c) }
+	h.EnableHTTP2 = true
+	h.StartTLS()
+	defer h.Close()
+	f, err := New(t.Context(), Config{
+		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
+		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	tally := f.Open(ctx, 1000)
+	if n := tally.Counts[Payment][Wrong]; n == 0 || n != tally.Offered(Payment) || len(tally.Wrong) < 2 {
+		t.Errorf("%+v", tally)
+	}
+	for n, k := range f.Known() {
+		if k == Unpaid || k == Paid {
+			t.Errorf("payment %d is known to be %d", n, k)
+		}
 	}
 }
 
