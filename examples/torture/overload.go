@@ -31,13 +31,12 @@ const (
 	// leastTimes is how many times what can be done the generator, which has the same
 	// processors, must have offered for it to be an overload at all.
 	leastTimes = 5
+	// leastShare is the part of what the steady mix wants to pay that must be paid, by
+	// coming back as it is told.
+	leastShare = 0.5
 	// mostSilent is the part of the calls that may have no answer long after their
-	// deadline: a payment that is being committed isn't given up, and the generator has
-	// the same processors.
-	mostSilent = 0.03
-	// atRandom is by how much more of what matters less may be done by chance, where
-	// hardly anything of either is.
-	atRandom = 0.01
+	// deadline: a payment that is being committed isn't given up.
+	mostSilent = 0.001
 	// quickly is how soon after the overload nothing may fail any more.
 	quickly = 10 * time.Second
 )
@@ -141,8 +140,8 @@ func (t *trial) judgeOverload(ctx context.Context, v *oracle.Verdict, o *overloa
 		t.note("%s", o.describe(k))
 	}
 	t.note("%d payments of the flood are in the books, %d of which their clients didn't know", found.Executed, found.Resolved)
-	t.note("the steady mix was answered %.0f payments a second and then %.0f; %.1f %% of %d attempts",
-		calm.perSecond(), meanwhile.perSecond(), 100*meanwhile.share(), meanwhile.attempts)
+	t.note("the steady mix was answered %.0f payments a second and then %.0f; %.1f %% of %d attempts, for %d of %d payments",
+		calm.perSecond(), meanwhile.perSecond(), 100*meanwhile.share(), meanwhile.attempts, meanwhile.paid, meanwhile.wanted)
 	t.note("of %d payments that were begun before %d were finished, after %d attempts", captures, o.captured(), o.capturing())
 	for _, p := range o.problems(found, books.Unasked, meanwhile) {
 		t.wrong("overload: %s", p)
@@ -165,10 +164,12 @@ func (o *overloading) problems(found flood.Found, unasked int, steady steady) (l
 	add(len(o.wrong) > 0, "while it was measured what can be done: %q", o.wrong)
 	add(float64(t.Total(flood.Silent)) > mostSilent*o.perSecond()*overloaded.Seconds(), "%d calls were never answered", t.Total(flood.Silent))
 	for k := flood.Payment; k < flood.Watch; k++ {
-		add(o.share(k)+atRandom < o.share(k+1), "%.1f %% of the %s were done and %.1f %% of the %s", 100*o.share(k), k, 100*o.share(k+1), k+1)
+		add(o.turnedAway(k) > o.turnedAway(k+1), "%.1f %% of the %s were turned away and %.1f %% of the %s", 100*o.turnedAway(k), k, 100*o.turnedAway(k+1), k+1)
+		add(o.share(k+1) > o.share(flood.Payment), "%.1f %% of the payments were done and %.1f %% of the %s", 100*o.share(flood.Payment), 100*o.share(k+1), k+1)
 	}
 	add(found != flood.Found{Executed: found.Executed, Resolved: found.Resolved}, "the books and what was answered differ: %+v", found)
 	add(unasked > 0, "%d transactions are no payments of the flood", unasked)
+	add(steady.wanted == 0 || float64(steady.paid) < leastShare*float64(steady.wanted), "of %d payments of the steady mix %d were made", steady.wanted, steady.paid)
 	add(steady.share() < o.share(flood.Payment), "of the steady mix's %d attempts to pay only %.1f %% were answered, and %.1f %% of the flood's, which doesn't wait as it is told",
 		steady.attempts, 100*steady.share(), 100*o.share(flood.Payment))
 	add(o.captured() < captures, "of %d payments that were begun before %d were finished", captures, o.captured())
@@ -186,6 +187,11 @@ func (o *overloading) perSecond() float64 {
 // share is the part of the calls of a kind that were done.
 func (o *overloading) share(k flood.Kind) float64 {
 	return float64(o.tally.Counts[k][flood.Done]) / float64(max(1, o.tally.Offered(k)))
+}
+
+// turnedAway is the part of the calls of a kind that there was no room for.
+func (o *overloading) turnedAway(k flood.Kind) float64 {
+	return float64(o.tally.Counts[k][flood.Shed]+o.tally.Counts[k][flood.Unavailable]) / float64(max(1, o.tally.Offered(k)))
 }
 
 // describe says what became of a kind of call.
@@ -216,8 +222,10 @@ func (o *overloading) capturing() (n int) {
 	return n
 }
 
-// steady is how the steady mix's attempts to pay went.
+// steady is how the steady mix's payments went: how many it wanted, how many of them
+// were made in the end, and their attempts.
 type steady struct {
+	wanted, paid       int
 	attempts, answered int
 	over               time.Duration
 }
@@ -226,13 +234,19 @@ func (s steady) share() float64 { return float64(s.answered) / float64(max(1, s.
 
 func (s steady) perSecond() float64 { return float64(s.answered) / max(1, s.over.Seconds()) }
 
-// steadyIn looks at the attempts that began between two times.
+// steadyIn looks at the payments, and at the attempts, that began between two times.
 func steadyIn(operations []record.Operation, from, to time.Duration) steady {
 	s := steady{over: to - from}
 	for i := range operations {
 		o := &operations[i]
 		if o.Kind != record.Transfer && o.Kind != record.Payment {
 			continue
+		}
+		if o.Call >= from && o.Call < to {
+			s.wanted++
+			if o.Answer.Outcome == record.Done || o.Answer.Outcome == record.Refused {
+				s.paid++
+			}
 		}
 		for _, a := range o.Attempts {
 			if a.Begin < from || a.Begin >= to {

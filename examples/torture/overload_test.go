@@ -20,7 +20,7 @@ func overloadedWell() (*overloading, flood.Found, steady) {
 	for i := range o.finished {
 		o.finished[i] = []record.Answer{{Outcome: record.Failed}, {Outcome: record.Done}}
 	}
-	return o, flood.Found{Executed: 6100, Resolved: 100}, steady{attempts: 100, answered: 90}
+	return o, flood.Found{Executed: 6100, Resolved: 100}, steady{wanted: 40, paid: 40, attempts: 100, answered: 90}
 }
 
 func TestAnOverloadMustBeOneAndBeTakenWell(t *testing.T) {
@@ -41,13 +41,17 @@ func TestAnOverloadMustBeOneAndBeTakenWell(t *testing.T) {
 			o.tally.Counts[flood.Watch][flood.Wrong], o.tally.Wrong = 1, []string{"500 oops"}
 		}, "500 oops"},
 		"one while it was measured": {func(o *overloading, _ *flood.Found, _ *steady) { o.wrong = []string{"502"} }, "502"},
-		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 3000 }, "never answered"},
+		"no answer":                 {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Silent] = 100 }, "never answered"},
 		"histories before payments": {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.Payment][flood.Done] = 100 }, "of the payments were done"},
-		"watches before histories":  {func(o *overloading, _ *flood.Found, _ *steady) { o.tally.Counts[flood.History][flood.Done] = 100 }, "of the histories were done"},
+		"watches before histories": {func(o *overloading, _ *flood.Found, _ *steady) {
+			o.tally.Counts[flood.Watch][flood.Done] += o.tally.Counts[flood.Watch][flood.Shed] / 2
+			o.tally.Counts[flood.Watch][flood.Shed] /= 2
+		}, "of the histories were turned away"},
 		"a lost payment":            {func(_ *overloading, f *flood.Found, _ *steady) { f.Lost = 1 }, "Lost:1"},
 		"a payment twice":           {func(_ *overloading, f *flood.Found, _ *steady) { f.Doubled = 1 }, "Doubled:1"},
 		"a steady mix that starves": {func(_ *overloading, _ *flood.Found, s *steady) { s.answered = 10 }, "only 10.0 %"},
-		"no steady mix":             {func(_ *overloading, _ *flood.Found, s *steady) { *s = steady{} }, "0 attempts"},
+		"payments that aren't made": {func(_ *overloading, _ *flood.Found, s *steady) { s.paid = 19 }, "of 40 payments of the steady mix 19 were made"},
+		"no steady mix":             {func(_ *overloading, _ *flood.Found, s *steady) { *s = steady{} }, "of 0 payments"},
 		"a payment that isn't finished": {func(o *overloading, _ *flood.Found, _ *steady) {
 			o.finished[3] = o.finished[3][:1]
 		}, "10 were finished"},
@@ -70,11 +74,12 @@ func TestTheSteadyMixIsLookedAtBetweenTwoTimes(t *testing.T) {
 		return record.Attempt{Begin: time.Duration(begin) * time.Second, Answer: record.Answer{Outcome: outcome}}
 	}
 	got := steadyIn([]record.Operation{
-		{Kind: record.Transfer, Attempts: []record.Attempt{at(1, record.Failed), at(2, record.Failed), at(3, record.Done)}},
-		{Kind: record.Payment, Attempts: []record.Attempt{at(4, record.Refused), at(6, record.Done)}},
+		{Kind: record.Transfer, Call: time.Second, Attempts: []record.Attempt{at(1, record.Failed), at(2, record.Failed), at(3, record.Done)}},
+		{Kind: record.Payment, Call: 4 * time.Second, Attempts: []record.Attempt{at(4, record.Refused), at(6, record.Done)}, Answer: record.Answer{Outcome: record.Done}},
+		{Kind: record.Payment, Call: 5 * time.Second, Answer: record.Answer{Outcome: record.Unknown}},
 		{Kind: record.Read, Attempts: []record.Attempt{at(3, record.Done)}},
 	}, 2*time.Second, 6*time.Second)
-	if got.attempts != 3 || got.answered != 2 || got.perSecond() != 0.5 {
+	if got.attempts != 3 || got.answered != 2 || got.perSecond() != 0.5 || got.wanted != 2 || got.paid != 1 {
 		t.Errorf("got %+v", got)
 	}
 }
