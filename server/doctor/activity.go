@@ -17,15 +17,15 @@ type open struct {
 
 func (v *visit) transactions(ctx context.Context) error {
 	type prepared struct {
-		ID  string
-		Age time.Duration
+		ID, Literal string
+		Age         time.Duration
 	}
-	left, err := list[prepared](ctx, v, `SELECT gid, clock_timestamp() - prepared FROM pg_prepared_xacts ORDER BY prepared`)
+	left, err := list[prepared](ctx, v, `SELECT gid, quote_literal(gid), clock_timestamp() - prepared FROM pg_prepared_xacts ORDER BY prepared`)
 	if err != nil {
 		return err
 	}
 	for _, p := range left {
-		v.add(Fail, fmt.Sprintf("Find out whose it is, then: ROLLBACK PREPARED '%s';", p.ID),
+		v.add(Fail, fmt.Sprintf("Find out whose it is, then: ROLLBACK PREPARED %s;", p.Literal),
 			"The transaction %q is prepared for %s: it keeps its locks and holds up events, sealing and vacuum.", p.ID, p.Age.Round(time.Second))
 	}
 	if err := v.sees(ctx); err != nil {
@@ -66,6 +66,7 @@ const (
 
 // table is how a table fares.
 type table struct {
+	// Name is as statements write it.
 	Name       string
 	Live, Dead int64
 	Vacuumed   *time.Time
@@ -79,7 +80,7 @@ func (v *visit) vacuum(ctx context.Context) error {
 	}
 	v.wraparound(max(age, multi))
 	tables, err := list[table](ctx, v, `
-		SELECT relname, n_live_tup, n_dead_tup, greatest(last_vacuum, last_autovacuum) FROM pg_stat_user_tables
+		SELECT relid::regclass::text, n_live_tup, n_dead_tup, greatest(last_vacuum, last_autovacuum) FROM pg_stat_user_tables
 		 WHERE n_dead_tup > $1 ORDER BY n_dead_tup DESC LIMIT 20`, int64(deadRows))
 	if err != nil {
 		return err

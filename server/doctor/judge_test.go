@@ -176,3 +176,24 @@ func TestAnArchiveThatFailsIsFound(t *testing.T) {
 	}
 	t.Error("never found")
 }
+
+// The advice is to be pasted, whatever somebody called things.
+func TestAdviceNamesThingsSoThatPostgreSQLReadsThem(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, map[string]string{"max_prepared_transactions": "1"})
+	p.exec(`CREATE SCHEMA "Her"`, `CREATE TABLE "Her"."Odd table" (a int) WITH (autovacuum_enabled = off)`,
+		`INSERT INTO "Her"."Odd table" SELECT generate_series(1, 120000)`, `DELETE FROM "Her"."Odd table"`, "SELECT pg_stat_force_next_flush()",
+		"BEGIN", "CREATE TABLE left_over (a int)", `PREPARE TRANSACTION 'it''s; \left'`)
+	f, _ := find(p.examine("transactions", nil), "transactions", "is prepared for")
+	_, statement, told := strings.Cut(f.Advice, "then: ")
+	if !told {
+		t.Fatalf("%+v", f)
+	}
+	p.exec(statement)
+	f, _ = find(p.examine("vacuum", nil), "vacuum", "120000 dead rows")
+	statement, _, told = strings.Cut(strings.TrimPrefix(f.Advice, "Run "), ", and")
+	if !told {
+		t.Fatalf("%+v", f)
+	}
+	p.exec(statement)
+}

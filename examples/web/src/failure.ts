@@ -12,9 +12,12 @@ export interface Problem {
   readonly unknown: boolean;
 }
 
-/** Describes an error. It must be one that calls throw; others are bugs and go on. */
+/** What the page itself couldn't do, in a sentence. */
+export class PageError extends Error {}
+
+/** Describes an error. It must be one that calls or the page throw; others are bugs and go on. */
 export function describe(error: unknown): Problem {
-  if (error instanceof MoneyError) {
+  if (error instanceof MoneyError || error instanceof PageError) {
     return { text: error.message.replace(/^tillbook: /, ""), fields: {}, reason: "", unknown: false };
   }
   if (!isTillbookError(error)) {

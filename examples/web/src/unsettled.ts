@@ -1,6 +1,7 @@
 import { isTillbookError, Money } from "@tillbook/sdk";
 
 import { client } from "./client.js";
+import { PageError } from "./failure.js";
 
 const { wallet, merchants } = client;
 
@@ -46,7 +47,7 @@ export async function settle<C extends Call>(userId: string, payment: Payment<C>
   const name = nameOf(userId, payment);
   const send = CALLS[payment.call] as unknown as (request: Payment<C>["request"]) => Promise<Answer<C>>;
   const text = JSON.stringify(payment, plain);
-  localStorage.setItem(name, text);
+  keep(name, text);
   try {
     const { request } = JSON.parse(text) as Payment<C>;
     const answer = await send(request);
@@ -57,15 +58,41 @@ export async function settle<C extends Call>(userId: string, payment: Payment<C>
     if (isTillbookError(error) && (error.decided || (!again && !error.is("OUTCOME_UNKNOWN")))) {
       localStorage.removeItem(name);
     }
+    if (again && !isTillbookError(error)) {
+      throw new PageError("This page can't make sense of what it kept of the payment, so it can't ask again.", { cause: error });
+    }
     throw error;
+  }
+}
+
+function keep(name: string, text: string): void {
+  try {
+    localStorage.setItem(name, text);
+  } catch {
+    throw new PageError("This browser has no room left to remember the payment, so it wasn't sent. Make room on this device, or pay from another one.");
   }
 }
 
 /** Returns the user's payments of which nobody knows what became. */
 export function unsettled(userId: string): readonly Payment[] {
   const names = Array.from({ length: localStorage.length }, (_, n) => localStorage.key(n) ?? "");
-  const texts = names.filter((name) => name.startsWith(prefixOf(userId))).sort().map((name) => localStorage.getItem(name));
-  return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as Payment);
+  return names.filter((name) => name.startsWith(prefixOf(userId))).sort().flatMap((name) => {
+    const text = localStorage.getItem(name);
+    return text === null ? [] : [read(name.slice(prefixOf(userId).length), text)];
+  });
+}
+
+/** Reads what is kept under a key. What can't be read still stands for a payment, which a person has to look for. */
+function read(key: string, text: string): Payment {
+  try {
+    const payment = JSON.parse(text) as Payment;
+    if (payment.request.idempotencyKey === key && typeof payment.words === "string") {
+      return payment;
+    }
+  } catch {
+    // It is no payment either.
+  }
+  return { call: "unreadable" as Call, request: { idempotencyKey: key }, words: "A payment that this page can't read" };
 }
 
 /** Gives up to find out what became of a payment. */

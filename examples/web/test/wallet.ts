@@ -111,13 +111,55 @@ async function loseAnswers(): Promise<void> {
   // What is refused for another reason tells nothing of the first try: a person may.
   mend = await cutOff(here, transfer, "request", () => again("0.001"));
   await mend();
+  const name = await page.evaluate(() => Object.keys(localStorage).find((name) => name.includes("unsettled")) ?? "");
   await page.getByRole("button", { name: "Find out" }).click();
   await page.getByRole("button", { name: "I looked in my wallet: forget it" }).click();
   await page.getByRole("heading", { name: "Send money" }).waitFor();
+
+  await fillUp(page);
+  await (await prepare(page, ben.username, "5.00")).click();
+  await page.getByText("This browser has no room left").waitFor();
+  await page.evaluate(() => localStorage.removeItem("full"));
+  await page.getByRole("button", { name: "Send 5.00 USD" }).click();
+  await page.getByRole("heading", { name: "Sent" }).waitFor();
   await page.getByRole("link", { name: "Wallet" }).first().click();
-  await Promise.all([hasBalance(here, "80.00"), hasBalance(there, "20.00")]);
+  await Promise.all([hasBalance(here, "75.00"), hasBalance(there, "25.00")]);
+  const entries = NONSENSE.map((text, n) => [name.replace(/[^.]+$/, String(n)), text] as const);
+  await page.evaluate((entries) => entries.forEach(([name, text]) => localStorage.setItem(name, text)), entries);
+  await forgetAll(await page.context().newPage(), NONSENSE.length);
   await Promise.all([here.leave(), there.leave()]);
 }
+
+/** Leaves the storage no room. */
+async function fillUp(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    for (let n = 4 << 20; n >= 16; n /= 2) {
+      try {
+        localStorage.setItem("full", (localStorage.getItem("full") ?? "") + "x".repeat(n));
+      } catch {
+        // Half of it may fit.
+      }
+    }
+  });
+}
+
+/** Lets go of as many payments as there are, which nothing settles. */
+async function forgetAll(page: Page, many: number): Promise<void> {
+  await page.goto("/send");
+  for (let left = many; left > 0; left--) {
+    await page.getByRole("button", { name: "forget it" }).nth(left - 1).click();
+  }
+  await page.getByRole("heading", { name: "Send money" }).waitFor();
+}
+
+/** What the page can't make sense of under the names of payments. */
+const NONSENSE = [
+  "{",
+  "null",
+  '{"call": "transfer", "request": {"idempotencyKey": "of another name"}, "words": "Nothing"}',
+  '{"call": "of tomorrow", "request": {"idempotencyKey": "3"}, "words": "1.00 USD to <b>somebody</b>"}',
+  '{"call": "transfer", "request": {"idempotencyKey": "4", "amount": 5}, "words": "Much"}',
+];
 
 /** Fills in what is to be sent and returns the button that sends it. */
 async function prepare(page: Page, to: string, amount: string) {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
@@ -70,10 +73,13 @@ func reportUsage(stderr io.Writer, err error) int {
 func sentence(err error) string {
 	var connect *pgconn.ConnectError
 	var parse *pgconn.ParseConfigError
+	var file *fs.PathError
 	var op *net.OpError
 	switch {
 	case errors.As(err, &connect):
 		return unreachableDatabase(connect)
+	case errors.As(err, &parse) && errors.As(parse, &file):
+		return fmt.Sprintf("the file %s that --database-url names can't be read: %s", file.Path, file.Err)
 	case errors.As(err, &parse):
 		return "--database-url can't be read: write it as postgres://user:password@host:port/database"
 	case errors.Is(err, syscall.EADDRINUSE) && errors.As(err, &op):
@@ -95,14 +101,20 @@ func unreachableDatabase(err *pgconn.ConnectError) string {
 	where := net.JoinHostPort(err.Config.Host, strconv.Itoa(int(err.Config.Port)))
 	var server *pgconn.PgError
 	var dns *net.DNSError
+	var untrusted *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, pgconn.ErrReadOnlyConnection):
 		return fmt.Sprintf("PostgreSQL at %s takes no writes, as a standby does: name the primary in --database-url, or all nodes", where)
 	case errors.As(err, &server):
-		return fmt.Sprintf("PostgreSQL at %s refuses the connection (%s): check the user, password and database in --database-url",
+		return fmt.Sprintf("PostgreSQL at %s refuses the connection (%s): check the user and database in --database-url, and the password there or in the file that PGPASSFILE names",
 			where, server.Message)
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %s: check --database-url", err.Config.Host)
+	case strings.Contains(err.Error(), "server refused TLS"): // The driver has no error of its own for it.
+		return fmt.Sprintf("PostgreSQL at %s doesn't take TLS, which sslmode in --database-url asks for: set ssl = on there", where)
+	case errors.As(err, &untrusted), errors.As(err, &unknown):
+		return fmt.Sprintf("the certificate of PostgreSQL at %s isn't trusted: name the authority's file with sslrootcert in --database-url, and the host as the certificate does", where)
 	}
 	return fmt.Sprintf("no PostgreSQL answers at %s: is it running, and is --database-url right?", where)
 }

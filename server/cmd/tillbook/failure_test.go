@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -20,5 +21,29 @@ func TestADatabaseThatTakesNoWritesIsNotSaidToBeDown(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run([]string{"doctor", "--database-url", url}, &stdout, &stderr); code != exitSick || !strings.Contains(stderr.String(), "takes no writes, as a standby does") {
 		t.Errorf("it exits with %d and says %s", code, stderr.String())
+	}
+}
+
+func TestADatabaseThatCantBeReachedTellsWhereToLook(t *testing.T) {
+	t.Parallel()
+	address := storetest.NewDatabase(t)
+	for name, c := range map[string]struct {
+		change func(*url.URL)
+		told   string
+	}{
+		"a wrong password":               {func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong") }, "the file that PGPASSFILE names"},
+		"TLS that the server lacks":      {func(u *url.URL) { u.RawQuery = "sslmode=require" }, "doesn't take TLS, which sslmode"},
+		"a certificate that isn't there": {func(u *url.URL) { u.RawQuery = "sslmode=verify-full&sslrootcert=/nowhere/ca.pem" }, "the file /nowhere/ca.pem that --database-url names can't be read"},
+		"a port where nothing is":        {func(u *url.URL) { u.Host = "127.0.0.1:1" }, "no PostgreSQL answers at 127.0.0.1:1"},
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(u)
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{"doctor", "--database-url", u.String()}, &stdout, &stderr); code != exitSick || !strings.Contains(stderr.String(), c.told) {
+			t.Errorf("%s: it exits with %d and says %s", name, code, stderr.String())
+		}
 	}
 }
