@@ -54,7 +54,7 @@ func TestADayOfMutationsHurtsNobody(t *testing.T) {
 	if d.seed == 0 {
 		d.seed = rand.Uint64()
 	}
-	t.Logf("go test ./server/hostile -run %s -seed %d makes these messages again", t.Name(), d.seed)
+	t.Logf("go test ./server/hostile -run %s -seed %d%s makes these messages again", t.Name(), d.seed, size("", " -full -timeout 30m"))
 	messages := int64(size(500, aDay))
 	r.withstands(t, "a day of mutations", func(ctx context.Context) string {
 		start := time.Now()
@@ -81,7 +81,9 @@ func (r *replica) balances(t testing.TB, url string) {
 	t.Helper()
 	path, err := program()
 	must(t, err)
-	out, err := exec.Command(path, "verify", "--database-url", url).CombinedOutput()
+	ctx, cancel := context.WithTimeout(t.Context(), size(patience, 5*time.Minute))
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "verify", "--database-url", url).CombinedOutput()
 	if err != nil {
 		t.Errorf("the books: %v\n%s", err, out)
 	}
