@@ -155,6 +155,11 @@ func TestTheSlowestLargeRequestMakesRoom(t *testing.T) {
 	h2 := h2cClient(t)
 	small := h.beginSlow(t, h2, "main", transferProcedure, "{")
 	one := h.beginSlow(t, h2, "main", transferProcedure, strings.Repeat(" ", 2*largeFrom))
+	eventually(t, "it is large", func() bool {
+		h.server.arriving.mu.Lock()
+		defer h.server.arriving.mu.Unlock()
+		return h.server.arriving.large.Len() == 1
+	})
 	h.beginSlow(t, h2, "main", transferProcedure, strings.Repeat(" ", 2*largeFrom))
 	if got := one.status(t); got != "429 Too Many Requests" {
 		t.Errorf("the first large one is answered with %s", got)

@@ -121,13 +121,21 @@ func (m *procedureMux) Handle(pattern string, handler http.Handler) {
 // bound serves a call whose request can't be larger, or take more from others while it
 // arrives, than the server allows.
 func (d *httpDoor) bound(w http.ResponseWriter, r *http.Request, kind connect.StreamType, handler http.Handler) {
-	if kind&connect.StreamTypeClient == 0 {
-		if r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes {
-			d.refuse(w, r, errTooLarge)
-			return
-		}
+	linger := lingering(w, r)
+	switch {
+	case kind&connect.StreamTypeClient != 0:
+		defer linger()
+	case r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes:
+		defer linger()
+		d.refuse(w, r, errTooLarge)
+		return
+	default:
 		body := d.arriving.body(w, r)
-		defer body.arrival.end()
+		defer func() {
+			if cutOff := body.arrival.end(); cutOff == nil {
+				linger()
+			}
+		}()
 		r.Body = body
 	}
 	if isEnveloped(r.Header.Get("Content-Type")) {
