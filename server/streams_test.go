@@ -272,6 +272,30 @@ func TestReflectionIsServedAtBothDoors(t *testing.T) {
 	}
 }
 
+// Anybody may open streams of reflection.
+func TestStreamsOfStrangersTakeNoPlaceOfAWatch(t *testing.T) {
+	h := start(t, func(c *Config, h *harness) {
+		c.Room.Watches, c.Room.Probes = 1, 2
+		h.wallet.watch = watchNothing
+	})
+	client := reflectionv1.NewServerReflectionClient(grpcConn(t, h.server.GRPCAddr()))
+	for n := range 3 {
+		stream, err := client.ServerReflectionInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); (err == nil) != (n < 2) {
+			t.Errorf("stream %d: %v", n, err)
+		}
+	}
+	if token, f := h.watches(t)["native door"](t)(); token != "1" {
+		t.Errorf("a watch beside them: %q %+v", token, f)
+	}
+}
+
 func TestTheNativeDoorCarriesHeadersBothWays(t *testing.T) {
 	h := start(t, func(c *Config, h *harness) {
 		h.wallet.getWallet = func(ctx context.Context) error {

@@ -32,13 +32,15 @@ type Room struct {
 	Watches int
 	// Sessions is how many terminals may be connected. Default 40,000.
 	Sessions int
+	// Probes is how many streams of health and reflection may be open. Default 1,024.
+	Probes int
 }
 
 func (r *Room) setDefaults() {
 	for _, d := range []struct {
 		of  *int
 		def int
-	}{{&r.Payments, 16_384}, {&r.Calls, 4096}, {&r.LeastCalls, 64}, {&r.SignIns, 1024}, {&r.Watches, 20_000}, {&r.Sessions, 40_000}} {
+	}{{&r.Payments, 16_384}, {&r.Calls, 4096}, {&r.LeastCalls, 64}, {&r.SignIns, 1024}, {&r.Watches, 20_000}, {&r.Sessions, 40_000}, {&r.Probes, 1024}} {
 		if *d.of <= 0 {
 			*d.of = d.def
 		}
@@ -144,6 +146,8 @@ func (g *Gate) enter(p Priority) (permit, error) {
 		ok = n <= g.room.SignIns
 	case PrioritySession:
 		ok = n <= g.room.Sessions
+	case PriorityProbe:
+		ok = n <= g.room.Probes
 	case PriorityWatch:
 		// The bound is on those that are open. To open one takes reading, so history
 		// must have room.
@@ -217,13 +221,14 @@ var retryOf = [priorities]time.Duration{
 	PriorityFinish: 100 * time.Millisecond, PriorityPayment: 200 * time.Millisecond,
 	PriorityCall: 250 * time.Millisecond, PrioritySignIn: time.Second,
 	PriorityHistory: time.Second, PriorityWatch: 3 * time.Second, PrioritySession: 3 * time.Second,
+	PriorityProbe: 3 * time.Second,
 }
 
 var errShed = NewError(errorv1.ErrorReason_ERROR_REASON_OVERLOADED,
 	"The server has more to do than it can. Try again a little later.")
 
-// Admit lets calls through a gate. Calls of infrastructure pass, but their streams
-// count as watches. History and watches are read where context puts them, so that
+// Admit lets calls through a gate. Calls of infrastructure pass, but for their streams.
+// History and watches are read where context puts them, so that
 // they keep nothing else from the database.
 func Admit(g *Gate, history func(context.Context) context.Context) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
@@ -234,7 +239,7 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 				if spec.StreamType == connect.StreamTypeUnary {
 					return next(ctx, spec, stream)
 				}
-				p = PriorityWatch
+				p = PriorityProbe
 			}
 			in, err := g.enter(p)
 			if err != nil {

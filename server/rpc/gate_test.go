@@ -11,7 +11,7 @@ import (
 
 // narrow is a gate whose bounds are small and don't move.
 func narrow() *Gate {
-	return NewGate(Room{Payments: 16, Calls: 8, LeastCalls: 8, SignIns: 2, Watches: 3, Sessions: 2}, slog.New(slog.DiscardHandler))
+	return NewGate(Room{Payments: 16, Calls: 8, LeastCalls: 8, SignIns: 2, Watches: 3, Sessions: 2, Probes: 1}, slog.New(slog.DiscardHandler))
 }
 
 // fill lets calls of a priority in until one is turned away.
@@ -42,7 +42,7 @@ func (g *Gate) admits(p Priority) bool {
 
 func TestEveryPriorityHasItsRoom(t *testing.T) {
 	for p, want := range map[Priority]int{
-		PriorityPayment: 16, PriorityFinish: 16 + 3, PriorityCall: 8, PrioritySignIn: 2, PriorityHistory: 4, PriorityWatch: 3, PrioritySession: 2,
+		PriorityPayment: 16, PriorityFinish: 16 + 3, PriorityCall: 8, PrioritySignIn: 2, PriorityHistory: 4, PriorityWatch: 3, PrioritySession: 2, PriorityProbe: 1,
 	} {
 		g := narrow()
 		in := fill(t, g, p)

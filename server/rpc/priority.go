@@ -27,12 +27,15 @@ const (
 	// PrioritySession is the streams of terminals. They are bounded in number and
 	// otherwise not turned away: without one, a terminal can't sell.
 	PrioritySession
+	// PriorityProbe is the streams of infrastructure: health and reflection. Strangers
+	// may open them, so they have places of their own, too.
+	PriorityProbe
 
 	priorities
 )
 
 var priorityNames = [priorities]string{
-	"none", "finish", "payment", "call", "sign_in", "history", "watch", "session",
+	"none", "finish", "payment", "call", "sign_in", "history", "watch", "session", "probe",
 }
 
 // String returns the name that metrics have.
