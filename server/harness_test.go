@@ -18,11 +18,17 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/google/uuid"
 
+	"github.com/tillbook/tillbook/gen/tillbook/audit/v1/auditv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/limit/v1/limitv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/gen/tillbook/sandbox/v1/sandboxv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/seal/v1/sealv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
+	"github.com/tillbook/tillbook/gen/tillbook/user/v1/userv1connect"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -169,6 +175,12 @@ func (h *harness) register(calls *connect.Server) {
 	walletv1connect.RegisterWalletServiceHandler(calls, h.wallet)
 	ledgerv1connect.RegisterLedgerServiceHandler(calls, fakeLedger{})
 	sandboxv1connect.RegisterSandboxServiceHandler(calls, sandboxv1connect.UnimplementedSandboxServiceHandler{})
+	auditv1connect.RegisterAuditServiceHandler(calls, auditv1connect.UnimplementedAuditServiceHandler{})
+	limitv1connect.RegisterLimitServiceHandler(calls, limitv1connect.UnimplementedLimitServiceHandler{})
+	merchantv1connect.RegisterMerchantServiceHandler(calls, merchantv1connect.UnimplementedMerchantServiceHandler{})
+	sealv1connect.RegisterSealServiceHandler(calls, sealv1connect.UnimplementedSealServiceHandler{})
+	terminalv1connect.RegisterTerminalServiceHandler(calls, terminalv1connect.UnimplementedTerminalServiceHandler{})
+	userv1connect.RegisterUserServiceHandler(calls, userv1connect.UnimplementedUserServiceHandler{})
 }
 
 func (h *harness) url(path string) string { return "http://" + h.server.Addr() + path }

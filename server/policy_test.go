@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"testing"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/grpcreflect/v2"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -21,6 +23,7 @@ func specs(t *testing.T) []connect.Spec {
 	calls := connect.NewServer()
 	(&harness{wallet: &fakeWallet{}}).register(calls)
 	registerHealth(calls, &readiness{})
+	grpcreflect.Register(calls)
 	var all []connect.Spec
 	for spec := range calls.Specs() {
 		all = append(all, spec)
@@ -28,22 +31,25 @@ func specs(t *testing.T) []connect.Spec {
 	return all
 }
 
-// TestEveryProcedureLetsInWhomItsPolicyNames calls everything as everybody.
+// TestEveryProcedureLetsInWhomItsPolicyNames calls everything as everybody who has a
+// token. Terminals, which have none, and ids of others are in server/hostile.
 func TestEveryProcedureLetsInWhomItsPolicyNames(t *testing.T) {
 	h := start(t, func(_ *Config, h *harness) {
 		h.wallet.watch = watchNothing
 	})
 	client := connect.NewClient(connecthttp.NewTransport(h2cClient(t), h.url("")))
 	everybody := map[string]rpc.Access{"": rpc.Public, userToken: rpc.User, operatorToken: rpc.Operator, "stale-token": rpc.Public}
+	untried := maps.Clone(rpc.Policies)
 	for _, spec := range specs(t) {
 		access := rpc.Policies[spec.Procedure].Access
+		delete(untried, spec.Procedure)
 		for token, caller := range everybody {
 			want := connect.Code(0) // anything but a refusal
 			switch {
 			case access == rpc.Denied:
 				t.Errorf("%s has no policy", spec.Procedure)
 			case access == rpc.Public, access == rpc.Sandbox, access == caller:
-			case caller == rpc.Public:
+			case caller == rpc.Public, access == rpc.Terminal:
 				want = connect.CodeUnauthenticated
 			default:
 				want = connect.CodePermissionDenied
@@ -54,6 +60,9 @@ func TestEveryProcedureLetsInWhomItsPolicyNames(t *testing.T) {
 				t.Errorf("%s with token %q: %s, want %v", spec.Procedure, token, got, want)
 			}
 		}
+	}
+	for procedure := range untried {
+		t.Errorf("%s wasn't called", procedure)
 	}
 }
 
