@@ -28,16 +28,6 @@ func (q *Queries) ActivateTerminal(ctx context.Context, arg ActivateTerminalPara
 	return err
 }
 
-const countActivationTry = `-- name: CountActivationTry :exec
-UPDATE terminals SET activation_tries = activation_tries + 1 WHERE id = $1
-`
-
-// CountActivationTry counts a use of a code by somebody else than its device.
-func (q *Queries) CountActivationTry(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, countActivationTry, id)
-	return err
-}
-
 const deleteOldAssertions = `-- name: DeleteOldAssertions :execrows
 DELETE FROM terminal_assertions
  WHERE id IN (SELECT a.id FROM terminal_assertions AS a WHERE a.expire_time < $1
@@ -560,7 +550,7 @@ func (q *Queries) LockTerminal(ctx context.Context, arg LockTerminalParams) (Loc
 }
 
 const lockTerminalByCode = `-- name: LockTerminalByCode :one
-SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
+SELECT id, merchant_id, activation_hash, public_key, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
  WHERE activation_hash = ANY ($1::bytea[])
@@ -568,13 +558,12 @@ SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_ti
 `
 
 type LockTerminalByCodeRow struct {
-	ID              uuid.UUID
-	MerchantID      uuid.UUID
-	ActivationHash  []byte
-	PublicKey       []byte
-	ActivationTries int16
-	RevokeTime      *time.Time
-	Fresh           bool
+	ID             uuid.UUID
+	MerchantID     uuid.UUID
+	ActivationHash []byte
+	PublicKey      []byte
+	RevokeTime     *time.Time
+	Fresh          bool
 }
 
 // LockTerminalByCode holds the terminal that an activation code stands for.
@@ -586,7 +575,6 @@ func (q *Queries) LockTerminalByCode(ctx context.Context, hashes [][]byte) (Lock
 		&i.MerchantID,
 		&i.ActivationHash,
 		&i.PublicKey,
-		&i.ActivationTries,
 		&i.RevokeTime,
 		&i.Fresh,
 	)
@@ -651,7 +639,7 @@ type SetActivationCodeParams struct {
 }
 
 // SetActivationCode gives a terminal a code. If it had a device, that is its device
-// no longer, and what was known of it is forgotten.
+// no longer, and what was known of it is forgotten. Only older replicas look at the tries.
 func (q *Queries) SetActivationCode(ctx context.Context, arg SetActivationCodeParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, setActivationCode, arg.Hash, arg.ID)
 	var column_1 time.Time

@@ -30,9 +30,6 @@ const (
 	codeLength = 10
 	// codeAlphabet is Crockford's base32 as people write it.
 	codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	// maxActivationTries is how often a code may be used with other keys than its
-	// device's before it is dead.
-	maxActivationTries = 5
 	// signedPrefix begins what a device signs to prove that it has its key.
 	signedPrefix = "tillbook-terminal-activation\n"
 )
@@ -107,7 +104,6 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 	}
 	hashes := s.codes.hashes(req.GetActivationCode())
 	var done activated
-	refused := false
 	err = s.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		row, err := q.LockTerminalByCode(ctx, hashes)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -122,10 +118,7 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 			return errCode
 		case string(row.PublicKey) == string(req.GetPublicKey()):
 			return nil
-		case row.PublicKey != nil:
-			refused = true
-			return q.CountActivationTry(ctx, row.ID)
-		case !row.Fresh, row.ActivationTries >= maxActivationTries:
+		case row.PublicKey != nil, !row.Fresh:
 			return errCode
 		}
 		if err := q.ActivateTerminal(ctx, store.ActivateTerminalParams{ID: row.ID, PublicKey: req.GetPublicKey(), Device: described}); err != nil {
@@ -133,9 +126,6 @@ func (s *Service) activate(ctx context.Context, req *terminalv1.ActivateRequest)
 		}
 		return record(ctx, q, actionActivated, row.ID)
 	})
-	if err == nil && refused {
-		err = errCode
-	}
 	return done, err
 }
 

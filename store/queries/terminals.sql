@@ -19,7 +19,7 @@ SELECT id, epoch, (public_key IS NOT NULL)::bool AS active, locked, key_shared, 
    FOR NO KEY UPDATE;
 
 -- SetActivationCode gives a terminal a code. If it had a device, that is its device
--- no longer, and what was known of it is forgotten.
+-- no longer, and what was known of it is forgotten. Only older replicas look at the tries.
 -- name: SetActivationCode :one
 UPDATE terminals
    SET activation_hash = @hash, activation_tries = 0, public_key = NULL, activate_time = NULL, device = '{}',
@@ -29,15 +29,11 @@ RETURNING coalesce(activation_expire_time, clock_timestamp())::timestamptz;
 
 -- LockTerminalByCode holds the terminal that an activation code stands for.
 -- name: LockTerminalByCode :one
-SELECT id, merchant_id, activation_hash, public_key, activation_tries, revoke_time,
+SELECT id, merchant_id, activation_hash, public_key, revoke_time,
        (activation_expire_time > clock_timestamp())::bool AS fresh
   FROM terminals
  WHERE activation_hash = ANY (sqlc.arg(hashes)::bytea[])
    FOR NO KEY UPDATE;
-
--- CountActivationTry counts a use of a code by somebody else than its device.
--- name: CountActivationTry :exec
-UPDATE terminals SET activation_tries = activation_tries + 1 WHERE id = @id;
 
 -- ActivateTerminal binds a device's key to a terminal.
 -- name: ActivateTerminal :exec
