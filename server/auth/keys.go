@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillbook/tillbook/server/replica"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/audit"
@@ -165,6 +166,9 @@ func (k *keyring) apply(ctx context.Context) (rows []store.ServerKey, err error)
 
 // add makes a key and records it.
 func (k *keyring) add(ctx context.Context, q *store.Queries, due dueKey) error {
+	if err := replica.Follow(ctx, q, k.secret); err != nil {
+		return err
+	}
 	key, err := k.generate(due)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/server/auth"
+	roll "github.com/tillbook/tillbook/server/replica"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/storetest"
@@ -71,5 +72,45 @@ func TestARotationPublishesTheNextKeyOnAllReplicasAndRetiringEndsItsTokens(t *te
 	states, err := auth.Keys(t.Context(), owner)
 	if err != nil || len(states) != 3 || slices.ContainsFunc(states, func(k auth.KeyState) bool { return k.ID == old }) {
 		t.Errorf("the list is %+v, %v", states, err)
+	}
+}
+
+// Somebody who was away while the key that seals was replaced, and retired, would make a
+// key that no replica can open: then none of them starts any more.
+func TestNoKeyIsSealedWithAnotherThanTheOneInUse(t *testing.T) {
+	w := newWorld(t)
+	w.replica(t)
+	owner := storetest.Open(t, store.Config{URL: w.url, Role: store.NoRole, MaxConns: 2})
+	parse := func(text string) *secret.Keys {
+		keys, err := secret.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	newer := secret.Generate()
+	fresh := parse(newer)
+	if err := owner.Queries().UseSecretKey(t.Context(), fresh.InUse()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := auth.Rotate(t.Context(), owner, parse(w.secret), time.Minute); !errors.Is(err, roll.ErrLacksKey) {
+		t.Errorf("without the key in use: %v", err)
+	}
+	// Who has it, but hasn't heard that it is in use, uses it.
+	if _, err := auth.Rotate(t.Context(), owner, parse(w.secret+" "+newer), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := owner.Queries().ListServerKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	for _, row := range rows {
+		if _, err := fresh.Open(secret.Row{Table: "server_keys", Column: "sealed_key", ID: row.ID}, row.SealedKey); err == nil {
+			opened++
+		}
+	}
+	if len(rows) != 4 || opened != 2 {
+		t.Errorf("the key in use seals %d of %d keys, two of which are new", opened, len(rows))
 	}
 }

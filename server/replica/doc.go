@@ -13,7 +13,10 @@
 //   - from then on, within one interval, all seal with it. What was sealed or derived
 //     with the one before is still opened and recognised;
 //   - a key that a command has retired is dropped by all. None is retired while a live
-//     replica lacks the one in use, since that one still seals with an older one.
+//     replica lacks the one in use, since that one derives from an older one.
+//
+// A replica that was away meanwhile, however long, seals nothing with a key that was
+// retired: what seals looks which key is in use in its own transaction, see [Follow].
 //
 // A replica that lacks the key in use doesn't start, nor does one outside the sandbox
 // that would use the sandbox's key, or a database whose secrets that key opens.

@@ -43,7 +43,7 @@ var (
 	ErrUnknownKey = errors.New("no such key")
 	ErrInUse      = errors.New("the key is in use: put another in front of it on every replica first")
 	ErrSealed     = errors.New("the key still seals secrets: run `tillbook keys reseal` first")
-	ErrLacking    = errors.New("a replica lacks the key in use, so it may go on sealing with an older one")
+	ErrLacking    = errors.New("a replica lacks the key in use, so it goes on with an older one")
 	ErrOverlap    = errors.New("what was derived from the key may still come in")
 	ErrRetired    = errors.New("the key is retired already")
 )
@@ -127,7 +127,7 @@ func Reseal(ctx context.Context, s *store.Store, keys *secret.Keys) (n int, err 
 		if err := q.LockKeys(ctx); err != nil {
 			return err
 		}
-		if err := follow(ctx, q, keys); err != nil {
+		if err := Follow(ctx, q, keys); err != nil {
 			return err
 		}
 		rows, err := q.ListSealedRows(ctx)
@@ -173,8 +173,8 @@ func reseal(ctx context.Context, q *store.Queries, keys *secret.Keys, row store.
 
 // Retire says that a key is needed no more: replicas drop it within moments, and it
 // never comes back into use. With force it does so although something derived from it
-// may still come in, as for a key that was stolen, or a live replica may still seal
-// with it, which nobody else could open. It takes the rights of the database's owner.
+// may still come in, as for a key that was stolen, or a live replica goes on deriving
+// from it what others don't recognise. It takes the rights of the database's owner.
 func Retire(ctx context.Context, s *store.Store, keys *secret.Keys, id string, force bool) error {
 	return s.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
 		// What is being sealed with the key is waited for, and counts.
@@ -230,12 +230,10 @@ func retirable(states []KeyState, id string, force bool) error {
 	return nil
 }
 
-// Follow takes the key that is in use, for a command that seals something.
-func Follow(ctx context.Context, s *store.Store, keys *secret.Keys) error {
-	return follow(ctx, s.Queries(), keys)
-}
-
-func follow(ctx context.Context, q *store.Queries, keys *secret.Keys) error {
+// Follow takes the key that is in use, so that nothing is sealed with one that may be
+// retired. Whoever seals calls it in the same transaction, behind the lock of what it
+// makes: Retire takes those, too. It fails with ErrLacksKey.
+func Follow(ctx context.Context, q *store.Queries, keys *secret.Keys) error {
 	known, err := q.ListSecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("read the keys: %w", err)

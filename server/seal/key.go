@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tillbook/tillbook/server/replica"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/audit"
@@ -144,6 +145,9 @@ func makeKey(ctx context.Context, s *store.Store, keys *secret.Keys, name string
 }
 
 func insertKey(ctx context.Context, q *store.Queries, keys *secret.Keys, name string) error {
+	if err := replica.Follow(ctx, q, keys); err != nil {
+		return err
+	}
 	private, public, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
 		return err

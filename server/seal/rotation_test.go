@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tillbook/tillbook/server/replica"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/audit"
@@ -195,5 +196,23 @@ func TestATreeThatWasChangedGetsNoSignatureOfAnyKey(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "not the one that was signed") {
 			t.Errorf("sealing goes on: %v", err)
 		}
+	}
+}
+
+func TestTheLogsKeyIsSealedWithTheOneInUse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	fresh, err := secret.Parse(secret.Generate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.owner.Queries().UseSecretKey(t.Context(), fresh.InUse()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Rotate(t.Context(), h.owner, h.secret); !errors.Is(err, replica.ErrLacksKey) {
+		t.Errorf("without the key in use: %v", err)
+	}
+	if err := Rotate(t.Context(), h.owner, fresh); err != nil {
+		t.Errorf("with it: %v", err)
 	}
 }

@@ -185,9 +185,6 @@ type keysRotateCmd struct {
 // Run makes the next key.
 func (cmd keysRotateCmd) Run(c *call) error {
 	return withKeys(c, cmd.databaseFlags, cmd.secretFlags, func(s *store.Store, keys *secret.Keys) error {
-		if err := replica.Follow(c.ctx, s, keys); err != nil {
-			return err
-		}
 		if cmd.Kind == "log" {
 			if err := seal.Rotate(c.ctx, s, keys); err != nil {
 				return err
@@ -223,7 +220,7 @@ func (cmd keysResealCmd) Run(c *call) error {
 
 type keysRetireCmd struct {
 	ID    string `arg:"" help:"The key, as \"tillbook keys list\" shows it."`
-	Force bool   `name:"force" help:"Do so before the time that the list says, as for a key that was stolen: limits begin anew, and activation and payment codes that were handed out are of no use. Do so, too, although a replica lacks the key in use: what it still seals with the old one, nobody else opens."`
+	Force bool   `name:"force" help:"Do so before the time that the list says, as for a key that was stolen: limits begin anew, and activation and payment codes that were handed out are of no use. Do so, too, although a replica lacks the key in use: the codes that it makes are then of no use elsewhere, and its limits are its own."`
 	databaseFlags
 	secretFlags
 }
