@@ -35,6 +35,7 @@ var ledgerFamilies = []family[ledger.Stats]{
 var authInstruments = []instrument[auth.Stats]{
 	{"auth.passwords_hashed", "{hash}", "How often argon2id ran.", counter, func(s auth.Stats) float64 { return float64(s.PasswordsHashed) }},
 	{"auth.passwords_waiting", "{call}", "Calls that wait for argon2id.", gauge, func(s auth.Stats) float64 { return float64(s.PasswordsWaiting) }},
+	{"auth.passwords_refused", "{call}", "Calls turned away because too many waited for argon2id.", counter, func(s auth.Stats) float64 { return float64(s.PasswordsRefused) }},
 	{"auth.codes_compared", "{code}", "Codes compared with the right one.", counter, func(s auth.Stats) float64 { return float64(s.CodesCompared) }},
 	{"auth.codes_refused", "{code}", "Codes not sent because too many had been sent to a block of numbers or a country.", counter, func(s auth.Stats) float64 { return float64(s.CodesRefused) }},
 	{"auth.signatures_checked", "{token}", "Access tokens that were not known already.", counter, func(s auth.Stats) float64 { return float64(s.SignaturesChecked) }},

@@ -120,6 +120,8 @@ type Stats struct {
 	PasswordsPeak int64
 	// PasswordsWaiting is how many calls wait for it now.
 	PasswordsWaiting int64
+	// PasswordsRefused is how many calls were turned away instead.
+	PasswordsRefused int64
 	// CodesCompared is how many codes were compared with the right one.
 	CodesCompared int64
 	// CodesRefused is how many codes were not sent because too many had been sent
@@ -145,6 +147,7 @@ func (s *Service) Stats() Stats {
 		PasswordsHashed:   s.hasher.evaluated.Load(),
 		PasswordsPeak:     s.hasher.peak.Load(),
 		PasswordsWaiting:  s.hasher.waiting.Load(),
+		PasswordsRefused:  s.hasher.refused.Load(),
 		CodesCompared:     s.stats.codesCompared.Load(),
 		CodesRefused:      s.stats.codesRefused.Load(),
 		SignaturesChecked: s.stats.signaturesChecked.Load(),

@@ -21,6 +21,7 @@ type hasher struct {
 	dummy string
 
 	waiting   atomic.Int64
+	refused   atomic.Int64
 	running   atomic.Int64
 	peak      atomic.Int64
 	evaluated atomic.Int64
@@ -91,6 +92,7 @@ func (h *hasher) check(password, hash string) (match bool, params argon2id.Param
 func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	if h.waiting.Add(1) > h.maxWaiting {
 		h.waiting.Add(-1)
+		h.refused.Add(1)
 		return nil, errOverloaded
 	}
 	defer h.waiting.Add(-1)
@@ -99,6 +101,7 @@ func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case h.slots <- struct{}{}:
 	case <-timer.C:
+		h.refused.Add(1)
 		return nil, errOverloaded
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -203,4 +203,7 @@ func TestSignInsBeyondTheQueueAreTurnedAway(t *testing.T) {
 	if got[""] == 0 || got["OVERLOADED"] == 0 || got[""]+got["OVERLOADED"] != 40 {
 		t.Errorf("the calls ended %v", got)
 	}
+	if n := r.service.Stats().PasswordsRefused; n != int64(got["OVERLOADED"]) {
+		t.Errorf("%d are said to have been turned away", n)
+	}
 }

@@ -71,7 +71,7 @@ func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
 
 // Ten thousand codes for numbers along one prefix, from as many addresses. What they
 // cost is bounded by the block of numbers and, where a block has a bound of its own,
-// by the country; the metric rises that the alert is raised on.
+// by the country; the metric rises on which the alert CodesRefused is raised.
 func TestCodesAlongOnePrefixCostLittleAndAreTold(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
