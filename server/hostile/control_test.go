@@ -77,6 +77,9 @@ func TestTinyWindowsHoldUpNobodyElse(t *testing.T) {
 				})
 			}
 			attackers.Wait()
+			if opened.Load() == 0 {
+				t.Error("no watch was opened")
+			}
 			settle(t, r)
 			return fmt.Sprintf("%d watches over %d connections, of whose answers a client takes one byte", opened.Load(), connections)
 		})
@@ -110,6 +113,9 @@ func TestHalfOpenStreamsAreBounded(t *testing.T) {
 				})
 			}
 			attackers.Wait()
+			if opened.Load() == 0 {
+				t.Error("no stream was opened")
+			}
 			settle(t, r)
 			for _, c := range all {
 				ended.Add(c.answered.Load())

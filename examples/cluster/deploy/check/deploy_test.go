@@ -107,8 +107,16 @@ func TestSelectorsFindTheServersPods(t *testing.T) {
 			}
 		}
 	}
-	if to := decode[autoscalingv2.HorizontalPodAutoscaler](t, "autoscaler.yaml").Spec.ScaleTargetRef; to.Name != d.Name || to.Kind != "Deployment" {
+	scaler := decode[autoscalingv2.HorizontalPodAutoscaler](t, "autoscaler.yaml").Spec
+	if to := scaler.ScaleTargetRef; to.Name != d.Name || to.Kind != "Deployment" {
 		t.Errorf("the autoscaler scales %+v", to)
+	}
+	served, err := os.ReadFile("../../../../server/METRICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by := scaler.Metrics[0].Pods; by == nil || !bytes.Contains(served, []byte("| `"+by.Metric.Name+"` |")) {
+		t.Errorf("the autoscaler goes by %+v, which no replica serves", by)
 	}
 }
 
