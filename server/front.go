@@ -68,7 +68,7 @@ func (s *Server) mount(f front) error {
 	registerHealth(calls, ready)
 	grpcreflect.Register(calls)
 
-	s.http = newHTTPDoor(&s.cfg, calls, seen, site, s.arriving, map[string]http.Handler{
+	s.http = newHTTPDoor(s.unready, &s.cfg, calls, seen, site, s.arriving, map[string]http.Handler{
 		"GET /healthz":               http.HandlerFunc(serveLive),
 		"GET /readyz":                http.HandlerFunc(ready.serve),
 		"GET /metrics":               promhttp.HandlerFor(f.telemetry.registry, promhttp.HandlerOpts{}),

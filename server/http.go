@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -40,8 +41,9 @@ type httpDoor struct {
 }
 
 // newHTTPDoor returns the server behind Config.Listen. The routes are those that
-// aren't procedures; the site, which may be nil, is behind them all.
-func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.Site, arriving *arrivals, routes map[string]http.Handler) *http.Server {
+// aren't procedures; the site, which may be nil, is behind them all. When unready ends
+// clients are to go elsewhere.
+func newHTTPDoor(unready context.Context, cfg *Config, calls *connect.Server, seen *observer, site *web.Site, arriving *arrivals, routes map[string]http.Handler) *http.Server {
 	d := &httpDoor{cfg: cfg, seen: seen, errors: connecthttp.NewErrorWriter(), mux: http.NewServeMux(), arriving: arriving, site: site}
 	kinds := make(map[string]connect.StreamType)
 	for spec := range calls.Specs() {
@@ -60,7 +62,7 @@ func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.S
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           allowOrigins(cfg.AllowedOrigins, d.mux),
+		Handler:           parting(unready, allowOrigins(cfg.AllowedOrigins, d.mux)),
 		Protocols:         protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       bodyTimeout,
@@ -75,6 +77,18 @@ func newHTTPDoor(cfg *Config, calls *connect.Server, seen *observer, site *web.S
 		},
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
+}
+
+// parting has clients of HTTP/1 connect anew once a replica is unready. Else their
+// connections would be closed when the door is, and a call that was sent at that moment
+// would be lost. HTTP/2 tells its clients beforehand.
+func parting(unready context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && unready.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // procedureMux wraps each procedure that Mount registers in what its kind of

@@ -91,6 +91,38 @@ func TestAStoppingReplicaIsUnreadyFirst(t *testing.T) {
 	checkFailure(t, f, connect.CodeUnavailable, "STREAM_MOVED")
 }
 
+// A client of HTTP/1 that went on would have a call under way when its connection is
+// closed, sooner or later.
+func TestAStoppingReplicaLetsGoOfConnectionsThatCantBeTold(t *testing.T) {
+	noticed := make(chan struct{})
+	h := start(t, func(c *Config, h *harness) {
+		c.DrainDelay = time.Minute
+		h.tune = func(s *Server) { s.sleep = func(time.Duration) { <-noticed } }
+	})
+	defer close(noticed)
+	closes := func() (http1, http2 bool) {
+		t.Helper()
+		for client, closed := range map[*http.Client]*bool{{Transport: &http.Transport{}}: &http1, h2cClient(t): &http2} {
+			res, err := client.Get(h.url("/healthz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			*closed = res.Close
+			client.CloseIdleConnections()
+		}
+		return http1, http2
+	}
+	if http1, http2 := closes(); http1 || http2 {
+		t.Errorf("a replica that serves lets go of its connections: %v, %v", http1, http2)
+	}
+	go func() { _ = h.stop() }()
+	<-h.server.unready.Done()
+	if http1, http2 := closes(); !http1 || http2 {
+		t.Errorf("lets go of HTTP/1: %v, of HTTP/2: %v", http1, http2)
+	}
+}
+
 func TestMetricsCountCallsByProcedureAndCode(t *testing.T) {
 	h := start(t)
 	call := curlClient(h.url(""))
