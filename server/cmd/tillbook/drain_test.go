@@ -74,7 +74,8 @@ func (d *deployment) serve(secret string) *served {
 }
 
 // TestAServerThatIsToldToStopFailsNoCall ends one of two servers while people pay each
-// other, watch their wallets and sell at terminals, and then the other one at once.
+// other, watch their wallets and sell at terminals, all of whom send each call once, and
+// then the other one at once.
 func TestAServerThatIsToldToStopFailsNoCall(t *testing.T) {
 	d := &deployment{
 		t: t, url: storetest.NewDatabase(t), stop: make(chan struct{}),
@@ -93,10 +94,11 @@ func TestAServerThatIsToldToStopFailsNoCall(t *testing.T) {
 	d.populate()
 	d.goesOn()
 
-	first := d.replicas[0]
+	first, held := d.replicas[0], d.hold()
 	if err := first.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	held.finish(first.web, first.grpc)
 	select {
 	case err := <-first.ended:
 		if err != nil {
@@ -112,7 +114,7 @@ func TestAServerThatIsToldToStopFailsNoCall(t *testing.T) {
 
 func (d *deployment) populate() {
 	for i := range 4 {
-		d.people = append(d.people, d.join(fmt.Sprint("person_", i)))
+		d.people = append(d.people, d.join(fmt.Sprint("person_", i), "http://"+d.web.address(), i%2 == 0))
 	}
 	ctx := d.t.Context()
 	var err error
@@ -137,9 +139,9 @@ func (d *deployment) populate() {
 	}
 }
 
-func (d *deployment) join(name string) *tillbook.Client {
+func (d *deployment) join(name, at string, http2 bool) *tillbook.Client {
 	d.t.Helper()
-	client, err := tillbook.New("http://" + d.web.address())
+	client, err := tillbook.New(at, once(d.t, http2)...)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (d *deployment) device(store string, n int) *terminal.Terminal {
 				d.note(d.shown, e.Paid.GetCheckoutId())
 			}
 		}},
-		MinBackoff: 10 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
+		MinBackoff: 10 * time.Millisecond, MaxBackoff: 100 * time.Millisecond, DialOptions: onceAtTills(d.t),
 	})
 	if err != nil {
 		d.t.Fatal(err)
