@@ -37,7 +37,11 @@ func (t *Traffic) register(ctx context.Context, name string) (*person, error) {
 		username: fmt.Sprintf("%s.%09d", name, mathrand.IntN(1e9)), phone: fmt.Sprintf("+62812%08d", mathrand.IntN(1e8)),
 	}
 	var err error
-	if p.Client, err = tillbook.New(t.options.URL, tillbook.WithHTTPClient(&http.Client{Transport: p.transport})); err != nil {
+	options := []tillbook.Option{tillbook.WithHTTPClient(&http.Client{Transport: p.transport})}
+	if t.options.Once {
+		options = append(options, tillbook.WithRetries(0))
+	}
+	if p.Client, err = tillbook.New(t.options.URL, options...); err != nil {
 		return nil, err
 	}
 	p.wallet = walletv1connect.NewWalletServiceClient(p.RPC())

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/retry"
+	"google.golang.org/grpc"
+
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
@@ -40,10 +43,14 @@ func (t *Traffic) openTill(ctx context.Context, i int) (_ *till, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("add a terminal: %w", err)
 	}
+	var once []grpc.DialOption
+	if t.options.Once {
+		once = append(once, grpc.WithDefaultCallOptions(retry.Disable()))
+	}
 	d := &till{traffic: t, name: fmt.Sprintf("till %d", i), online: make(chan struct{})}
 	d.Terminal, err = terminal.New(terminal.Config{
 		Address: t.options.Native, TLS: t.options.TLS.Clone(), Keys: terminal.MemoryKeys(), Journal: terminal.MemoryJournal(),
-		MinBackoff: 200 * time.Millisecond, MaxBackoff: 2 * time.Second,
+		MinBackoff: 200 * time.Millisecond, MaxBackoff: 2 * time.Second, DialOptions: once,
 		Handlers: terminal.Handlers{
 			Event: func(_ context.Context, e terminal.Event) {
 				if e.Paid != nil {

@@ -27,6 +27,8 @@ type Options struct {
 	Tills int
 	// Pause is how long each waits between two payments. Default 20 ms.
 	Pause time.Duration
+	// Once has everything be sent one time only, so that a call that was cut off fails.
+	Once bool
 }
 
 // Traffic is users at work. Stop ends it.

@@ -15,7 +15,7 @@
 //     there, and lets the old set drain.
 //
 // In the end every payment must have been shown to everybody whom it concerns, once,
-// no call may have failed in spite of the SDK's retries, and `tillbook verify` must
+// no call may have failed, though each is sent once, and `tillbook verify` must
 // find the books right. The last line is for machines:
 //
 //	upgrade-test: calls=… failed=0 rolled=… back=… bluegreen=… lost=0 doubled=0

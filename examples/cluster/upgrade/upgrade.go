@@ -23,7 +23,7 @@ type upgrade struct {
 
 // run takes all the steps, and fills in what came of them.
 func (u *upgrade) run(ctx context.Context, r *result) (err error) {
-	u.users, err = traffic.Start(ctx, traffic.Options{URL: u.stack.URL(), Native: u.stack.Native(), TLS: u.stack.TLS(), Tills: 2})
+	u.users, err = traffic.Start(ctx, traffic.Options{URL: u.stack.URL(), Native: u.stack.Native(), TLS: u.stack.TLS(), Tills: 2, Once: true})
 	if err != nil {
 		return err
 	}
