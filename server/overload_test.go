@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
+	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -150,35 +151,52 @@ func TestPaymentsAreLimitedOverReplicasTogether(t *testing.T) {
 	limited := func(c *Config) {
 		limits := DefaultLimits()
 		limits.PaymentsUser = rate.Rule{Name: "payments.user", Per: time.Hour, Burst: 3}
+		limits.PaymentsOperator = rate.Rule{Name: "payments.operator", Per: time.Hour, Burst: 3}
 		c.Limits = &limits
 	}
 	one, other := startReplica(t, url, limited), startReplica(t, url, limited)
 	here, there := newStory(t, &http.Client{}, "http://"+one.Addr()), newStory(t, &http.Client{}, "http://"+other.Addr())
 	ann, bob := here.register("+6281234567831", "ann"), here.register("+6281234567832", "bob")
-	here.fund(ann, "10")
-	for i := range 3 {
-		if _, err := here.pay(ann, bob, "1", fmt.Sprint(i)); err != nil {
-			t.Fatal(err)
-		}
+	here.fund(ann, "20")
+	db := storetest.Open(t, store.Config{URL: url, Role: store.NoRole})
+	_, operator, err := db.CreateOperator(t.Context(), "olga")
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "the payments are counted", func() bool {
-		var n int
-		db := storetest.Open(t, store.Config{URL: url})
-		defer db.Close()
-		err := db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM rate_limits WHERE tat > now() + interval '2 hours'`).Scan(&n)
-		return err == nil && n == 1
-	})
-	// What the other doesn't know yet passes, and is owed.
-	var failure *failure
-	for i := range 5 {
-		if _, err := there.pay(ann, bob, "1", fmt.Sprint("there-", i)); err != nil {
-			failure = connectFailure(t, err, "")
-			break
+	for n, pay := range []func(s *story, key string) error{
+		func(s *story, key string) error {
+			_, err := s.pay(ann, bob, "1", key)
+			return err
+		},
+		func(s *story, key string) error {
+			_, err := s.ledger.PostTransaction(s.as(operator), &ledgerv1.PostTransactionRequest{IdempotencyKey: key, Reason: "A prize", Postings: []*ledgerv1.Posting{
+				{Account: "user/" + ann.id + "/main/USD", Amount: usd("-1")}, {Account: "user/" + bob.id + "/main/USD", Amount: usd("1")},
+			}})
+			return err
+		},
+	} {
+		for i := range 3 {
+			if err := pay(here, fmt.Sprint(n, "-", i)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	if failure.reason() != "RATE_LIMITED" || failure.retry == nil || failure.outcome.String() != "OUTCOME_NOT_EXECUTED" {
-		t.Fatalf("the payments went on until %+v", failure)
+		eventually(t, "the payments are counted", func() bool {
+			var counted int
+			err := db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM rate_limits WHERE tat > now() + interval '2 hours'`).Scan(&counted)
+			return err == nil && counted == n+1
+		})
+		// What the other doesn't know yet passes, and is owed.
+		var failure *failure
+		for i := range 5 {
+			if err := pay(there, fmt.Sprint(n, "-there-", i)); err != nil {
+				failure = connectFailure(t, err, "")
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if failure.reason() != "RATE_LIMITED" || failure.retry == nil || failure.outcome.String() != "OUTCOME_NOT_EXECUTED" {
+			t.Fatalf("the payments went on until %+v", failure)
+		}
 	}
 	if _, err := there.pay(bob, ann, "1", "back"); err != nil {
 		t.Errorf("somebody else's payment: %v", err)
