@@ -63,31 +63,34 @@ type attempt struct {
 func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	t.Parallel()
 	url, secret := storetest.NewDatabase(t), secretFile(t)
-	w := newWorld(t, url, startReplica(t, url, "--sandbox", "--secret-file", secret))
+	maker := startReplica(t, url, "--sandbox", "--secret-file", secret)
+	w, honest := newWorld(t, url, maker), maker.customer(t, "ada")
 	// Production's procedures; the sandbox only helped to make all that.
 	w.replica = startReplica(t, url, "--secret-file", secret, "--sms-webhook-url", newGateway(t).url)
 	methods := procedures(t)
 	before := w.snapshot(t)
-	calls := 0
-	for _, door := range size([]string{"native"}, doors) {
-		m := &matrix{t: t, w: w, client: w.client(t, door)}
-		for _, procedure := range sortedKeys(methods) {
-			if procedure != authconnect.AuthServiceLogoutProcedure {
-				m.try(procedure, methods[procedure])
+	withstand(t, "others' ids", []*replica{w.replica}, honest.client.Session(), func() string {
+		calls := 0
+		for _, door := range size([]string{"native"}, doors) {
+			m := &matrix{t: t, w: w, client: w.client(t, door)}
+			for _, procedure := range sortedKeys(methods) {
+				if procedure != authconnect.AuthServiceLogoutProcedure {
+					m.try(procedure, methods[procedure])
+				}
+			}
+			calls += m.calls
+		}
+		// Whoever signs out can't try anything any more.
+		last := &matrix{t: t, w: w, client: w.client(t, "main")}
+		last.try(authconnect.AuthServiceLogoutProcedure, methods[authconnect.AuthServiceLogoutProcedure])
+		for what, sum := range w.snapshot(t) {
+			if before[what] != sum {
+				t.Errorf("%s was changed by somebody else", what)
 			}
 		}
-		calls += m.calls
-	}
-	// Whoever signs out can't try anything any more.
-	last := &matrix{t: t, w: w, client: w.client(t, "main")}
-	last.try(authconnect.AuthServiceLogoutProcedure, methods[authconnect.AuthServiceLogoutProcedure])
-	for what, sum := range w.snapshot(t) {
-		if before[what] != sum {
-			t.Errorf("%s was changed by somebody else", what)
-		}
-	}
-	figures.add(t, figure{attack: "others' ids", did: fmt.Sprintf("%d procedures as %d callers with the ids of another's things: %d calls, none served, %d things of theirs unchanged",
-		len(methods), len(w.callers), calls, len(before))})
+		return fmt.Sprintf("%d procedures as %d callers with the ids of another's things: %d calls, none served, %d things of theirs unchanged",
+			len(methods), len(w.callers), calls, len(before))
+	})
 }
 
 // procedures are all that the descriptors of our services and the policies name.

@@ -80,28 +80,30 @@ func TestAnAssertionIsGoodOnceOnAllReplicas(t *testing.T) {
 		return call(ctx, t, c.client, r, caller{credentials: assertion}, terminalv1connect.TerminalServiceGetCheckoutProcedure,
 			&terminalv1.GetCheckoutRequest{CheckoutId: "chk_00000000000000000000000000"}, &terminalv1.GetCheckoutResponse{})
 	}
-	rounds, at := size(5, 100), 24
-	var ends tally
-	for range rounds {
-		stolen := d.assertion(t)
-		var served atomic.Int64
-		parallel(at, at, func(i int) {
-			got := use(t.Context(), c.replicas[i%3], stolen)
-			ends.add(got)
-			if got == "NOT_FOUND" { // it was let in, and there is no such checkout
-				served.Add(1)
-			} else if got != "ASSERTION_REPLAYED" {
-				t.Errorf("a replay is answered with %q", got)
+	withstand(t, "replayed assertions", c.replicas, c.register(t, 9), func() string {
+		rounds, at := size(5, 100), 24
+		var ends tally
+		for range rounds {
+			stolen := d.assertion(t)
+			var served atomic.Int64
+			parallel(at, at, func(i int) {
+				got := use(t.Context(), c.replicas[i%3], stolen)
+				ends.add(got)
+				if got == "NOT_FOUND" { // it was let in, and there is no such checkout
+					served.Add(1)
+				} else if got != "ASSERTION_REPLAYED" {
+					t.Errorf("a replay is answered with %q", got)
+				}
+			})
+			if n := served.Load(); n != 1 {
+				t.Errorf("an assertion was good %d times", n)
 			}
-		})
-		if n := served.Load(); n != 1 {
-			t.Errorf("an assertion was good %d times", n)
-		}
-		for _, r := range c.replicas {
-			if got := use(t.Context(), r, stolen); got != "ASSERTION_REPLAYED" {
-				t.Errorf("later, it is answered with %q", got)
+			for _, r := range c.replicas {
+				if got := use(t.Context(), r, stolen); got != "ASSERTION_REPLAYED" {
+					t.Errorf("later, it is answered with %q", got)
+				}
 			}
 		}
-	}
-	figures.add(t, figure{attack: "replayed assertions", did: fmt.Sprintf("%d assertions, each used %d times at once and 3 times later over 3 replicas: %s", rounds, at, &ends)})
+		return fmt.Sprintf("%d assertions, each used %d times at once and 3 times later over 3 replicas: %s", rounds, at, &ends)
+	})
 }

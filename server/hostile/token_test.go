@@ -203,29 +203,31 @@ func TestForgedTokensOpenNothing(t *testing.T) {
 		eventually(t, "the session is revoked everywhere", func() bool { return whoAmI(r, ben.GetAccessToken()) == "SESSION_REVOKED" })
 	}
 
-	tried := 0
-	for name, token := range tokens {
-		for i, r := range c.replicas {
-			if i > 0 && name == "endless" {
-				continue
-			}
-			tried++
-			want := "UNAUTHENTICATED"
-			if name == "expired" {
-				want = "TOKEN_EXPIRED"
-			}
-			if got := whoAmI(r, token); got != want {
-				t.Errorf("%s at replica %d: %q, want %s", name, i, got, want)
+	withstand(t, "token forgery", c.replicas, c.register(t, 9), func() string {
+		tried := 0
+		for name, token := range tokens {
+			for i, r := range c.replicas {
+				if i > 0 && name == "endless" {
+					continue
+				}
+				tried++
+				want := "UNAUTHENTICATED"
+				if name == "expired" {
+					want = "TOKEN_EXPIRED"
+				}
+				if got := whoAmI(r, token); got != want {
+					t.Errorf("%s at replica %d: %q, want %s", name, i, got, want)
+				}
 			}
 		}
-	}
-	// The control: the forger's tools make a token that is accepted if nothing is
-	// wrong with it.
-	if got := whoAmI(c.replicas[0], f.sign(jwt.SigningMethodEdDSA, f.stolen, nil, nil)); got != "" {
-		t.Errorf("a token without a fault: %s", got)
-	}
-	if n := f.asked.Load(); n != 0 {
-		t.Errorf("the forger's server was asked %d times for its key", n)
-	}
-	figures.add(t, figure{attack: "token forgery", did: fmt.Sprintf("%d kinds of forged tokens, %d tries over 3 replicas, 0 accepted; 0 keys fetched from where a token says; signed out everywhere", len(tokens), tried)})
+		// The control: the forger's tools make a token that is accepted if nothing is
+		// wrong with it.
+		if got := whoAmI(c.replicas[0], f.sign(jwt.SigningMethodEdDSA, f.stolen, nil, nil)); got != "" {
+			t.Errorf("a token without a fault: %s", got)
+		}
+		if n := f.asked.Load(); n != 0 {
+			t.Errorf("the forger's server was asked %d times for its key", n)
+		}
+		return fmt.Sprintf("%d kinds of forged tokens, %d tries over 3 replicas, 0 accepted; 0 keys fetched from where a token says; signed out everywhere", len(tokens), tried)
+	})
 }
