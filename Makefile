@@ -130,8 +130,8 @@ torture-short: build install-cluster ## Break it in the five ways that tell most
 	@exec bin/torture -history .cache/torture -short $(TORTURE)
 
 .PHONY: test-cluster
-test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, kill the primary
-	@go test -count=1 -tags cluster -timeout 300s ./examples/cluster
+test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, break it as it says
+	@go test -count=1 -tags cluster -timeout 420s ./examples/cluster
 
 .PHONY: upgrade-test
 upgrade-test: build install-cluster ## Replace the last version by this one under load, and back, and by colours; UPGRADE_FROM=v1.2.0

@@ -95,6 +95,7 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 	if r.Lost+r.Doubled != 0 {
 		t.Errorf("%+v", r)
 	}
+	breakAsPrinted(t, s)
 	if err := s.Verify(within(t), program); err != nil {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tillbook/tillbook/examples/cluster/stack"
@@ -16,9 +17,14 @@ const controlAddress = "127.0.0.1:8474"
 
 // control does to parts of the stack what it is asked for: POST /PART/ACTION.
 type control struct {
-	stack  *stack.Stack
-	server *http.Server
-	ended  chan struct{}
+	stack   *stack.Stack
+	server  *http.Server
+	address string
+	ended   chan struct{}
+
+	mu sync.Mutex
+	// victim is the node that was the primary when something was last done to that.
+	victim string
 }
 
 func listenForFaults(s *stack.Stack, address string) (*control, error) {
@@ -26,7 +32,7 @@ func listenForFaults(s *stack.Stack, address string) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &control{stack: s, ended: make(chan struct{})}
+	c := &control{stack: s, address: listener.Addr().String(), ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /link/{link}/{action}", c.link)
 	mux.HandleFunc("POST /{part}/{action}", c.part)
@@ -70,13 +76,19 @@ func (c *control) processes() map[string]*stack.Process {
 
 func (c *control) part(w http.ResponseWriter, req *http.Request) {
 	name, action := req.PathValue("part"), req.PathValue("action")
-	if name == "primary" {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch name {
+	case "primary":
 		primary, err := c.stack.Primary(req.Context())
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 			return
 		}
 		name = primary.Name()
+		c.victim = name
+	case "victim":
+		name = c.victim
 	}
 	p := c.processes()[name]
 	if p == nil {

@@ -59,7 +59,7 @@ func run(ctx context.Context, o stack.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	describe(os.Stdout, s, key)
+	describe(os.Stdout, s, key, control.address)
 	<-ctx.Done()
 	return nil
 }
