@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -61,7 +60,7 @@ func overload(ctx context.Context, t *trial) error {
 		probing, cancel := context.WithTimeout(ctx, probed)
 		tally := f.Closed(probing, n)
 		cancel()
-		o.capacity = max(o.capacity, float64(tally.Total(flood.Done))/probed.Seconds())
+		o.capacity = max(o.capacity, float64(tally.InTime)/probed.Seconds())
 		if len(o.wrong) == 0 {
 			o.wrong = tally.Wrong
 		}
@@ -297,7 +296,7 @@ func booksOf(ctx context.Context, rush *mix.Rush) (*flood.Books, error) {
 }
 
 func merge(into, from map[uint32]int) {
-	for n := range maps.Keys(from) {
-		into[n] += from[n]
+	for n, times := range from {
+		into[n] += times
 	}
 }

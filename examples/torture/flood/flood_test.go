@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,43 @@ func TestAClosedLoopKeepsSoManyUnderWay(t *testing.T) {
 	defer mu.Unlock()
 	if tally.Counts[Payment][Done] < 8 || tally.Offered(Payment) != tally.Counts[Payment][Done] || most != 7 {
 		t.Errorf("%+v with at most %d at a time", tally, most)
+	}
+}
+
+// What is done after the time is over is nothing that can be done in it.
+func TestOnlyWhatIsDoneInTimeIsDoneInTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var f *Flood
+	inTime := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.tally.InTime
+	}
+	var calls atomic.Int64
+	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) > 3 {
+			for cancel(); inTime() == 0 && r.Context().Err() == nil; {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		_, _ = w.Write(nil)
+	}))
+	h.EnableHTTP2 = true
+	h.StartTLS()
+	defer h.Close()
+	var err error
+	f, err = New(t.Context(), Config{
+		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
+		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tally := f.Closed(ctx, 1)
+	if tally.InTime != 3 || tally.Total(Done) != 4 {
+		t.Errorf("%+v", tally)
 	}
 }
 
