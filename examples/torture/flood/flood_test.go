@@ -294,13 +294,13 @@ func TestTheBooksTellWhatClientsWereToldWrong(t *testing.T) {
 		wrong func(b *Books)
 		want  Found
 	}{
-		"nothing":              {func(*Books) {}, Found{Executed: 2, Resolved: 1}},
-		"lost":                 {func(b *Books) { delete(b.Paid, 0); delete(b.Got, 0) }, Found{Executed: 1, Resolved: 1, Lost: 1}},
-		"twice":                {func(b *Books) { b.Paid[0], b.Got[0] = 2, 2 }, Found{Executed: 2, Resolved: 1, Doubled: 1}},
-		"twice, and unknown":   {func(b *Books) { b.Paid[2], b.Got[2] = 2, 2 }, Found{Executed: 2, Doubled: 1}},
-		"not executed, but is": {func(b *Books) { b.Paid[1], b.Got[1] = 1, 1 }, Found{Executed: 3, Resolved: 1, Broken: 1}},
-		"never sent, but is":   {func(b *Books) { b.Paid[4], b.Got[4] = 1, 1 }, Found{Executed: 3, Resolved: 1, Broken: 1}},
-		"on one side":          {func(b *Books) { delete(b.Got, 2) }, Found{Executed: 2, Resolved: 1, OneSided: 1}},
+		"nothing":              {func(*Books) {}, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1}},
+		"lost":                 {func(b *Books) { delete(b.Paid, 0); delete(b.Got, 0) }, Found{Asked: 4, Executed: 1, Unknown: 2, Resolved: 1, Lost: 1}},
+		"twice":                {func(b *Books) { b.Paid[0], b.Got[0] = 2, 2 }, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1, Doubled: 1}},
+		"twice, and unknown":   {func(b *Books) { b.Paid[2], b.Got[2] = 2, 2 }, Found{Asked: 4, Executed: 2, Unknown: 2, Doubled: 1}},
+		"not executed, but is": {func(b *Books) { b.Paid[1], b.Got[1] = 1, 1 }, Found{Asked: 4, Executed: 3, Unknown: 2, Resolved: 1, Broken: 1}},
+		"never sent, but is":   {func(b *Books) { b.Paid[4], b.Got[4] = 1, 1 }, Found{Asked: 4, Executed: 3, Unknown: 2, Resolved: 1, Broken: 1}},
+		"on one side":          {func(b *Books) { delete(b.Got, 2) }, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1, OneSided: 1}},
 	} {
 		b := right()
 		tt.wrong(b)
