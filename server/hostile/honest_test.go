@@ -104,9 +104,13 @@ func serve(t testing.TB, customers [][]errand, meanwhile func(context.Context) s
 			}
 		})
 	}
+	end := func() {
+		stop.Store(true)
+		going.Wait()
+	}
+	defer end() // also where meanwhile ends the test
 	did := meanwhile(ctx)
-	stop.Store(true)
-	going.Wait()
+	end()
 	if len(took) == 0 {
 		t.Error("no call was served")
 	}
