@@ -121,21 +121,14 @@ func (m *procedureMux) Handle(pattern string, handler http.Handler) {
 // bound serves a call whose request can't be larger, or take more from others while it
 // arrives, than the server allows.
 func (d *httpDoor) bound(w http.ResponseWriter, r *http.Request, kind connect.StreamType, handler http.Handler) {
-	linger := lingering(w, r)
-	switch {
-	case kind&connect.StreamTypeClient != 0:
-		defer linger()
-	case r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes:
-		defer linger()
-		d.refuse(w, r, errTooLarge)
-		return
-	default:
+	defer linger(w, r)()
+	if kind&connect.StreamTypeClient == 0 {
+		if r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes {
+			d.refuse(w, r, errTooLarge)
+			return
+		}
 		body := d.arriving.body(w, r)
-		defer func() {
-			if cutOff := body.arrival.end(); cutOff == nil {
-				linger()
-			}
-		}()
+		defer body.arrival.end()
 		r.Body = body
 	}
 	if isEnveloped(r.Header.Get("Content-Type")) {

@@ -45,7 +45,7 @@ func run(ctx context.Context, out io.Writer, o *options) (*result, error) {
 	}
 	f := &fleet{options: o, out: out}
 	var err error
-	f.deployment, err = deploy(ctx, o.tillbook, o.dir, 2)
+	f.deployment, err = deploy(ctx, o, 2)
 	defer f.deployment.stop()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,8 @@ type options struct {
 	// steady is how long each measurement takes.
 	steady time.Duration
 	dir    string
+	// mainDoor is whether terminals go through the door that also serves HTTP.
+	mainDoor bool
 }
 
 func main() {
@@ -44,6 +46,7 @@ func main() {
 	flag.DurationVar(&o.spread, "spread", 15*time.Second, "in which time terminals come back that lost their connection")
 	flag.DurationVar(&o.steady, "steady", 30*time.Second, "how long heartbeats, and then payments, are measured")
 	flag.StringVar(&o.dir, "dir", "", "an empty `folder` for the database; default: one that is deleted at the end")
+	flag.BoolVar(&o.mainDoor, "main-door", false, "have terminals use the door that also serves HTTP, to compare")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

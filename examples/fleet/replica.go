@@ -33,20 +33,23 @@ type deployment struct {
 }
 
 // deploy starts that many replicas.
-func deploy(ctx context.Context, program, dir string, n int) (*deployment, error) {
-	d := &deployment{program: program, dir: dir}
+func deploy(ctx context.Context, o *options, n int) (*deployment, error) {
+	d := &deployment{program: o.tillbook, dir: o.dir}
 	for i := range n {
-		args := []string{"--data-dir", dir}
+		args := []string{"--data-dir", o.dir}
 		if i > 0 {
-			database, err := exec.CommandContext(ctx, program, "database-url", "--data-dir", dir).Output()
+			database, err := exec.CommandContext(ctx, o.tillbook, "database-url", "--data-dir", o.dir).Output()
 			if err != nil {
 				return d, fmt.Errorf("finding the database: %w", err)
 			}
-			args = []string{"--database-url", strings.TrimSpace(string(database)), "--secret-file", filepath.Join(dir, "secret")}
+			args = []string{"--database-url", strings.TrimSpace(string(database)), "--secret-file", filepath.Join(o.dir, "secret")}
 		}
-		r, err := startReplica(program, args)
+		r, err := startReplica(o.tillbook, args)
 		if err != nil {
 			return d, err
+		}
+		if o.mainDoor {
+			r.GRPC = strings.TrimPrefix(r.HTTP, "http://")
 		}
 		d.replicas = append(d.replicas, r)
 		if err := r.ready(ctx); err != nil {

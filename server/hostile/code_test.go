@@ -31,7 +31,9 @@ func parallel(n, at int, f func(i int)) {
 // Ten thousand guesses of one code, from as many addresses, on three replicas at
 // once: five are compared with it, whatever the replicas know of each other.
 func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
-	t.Parallel()
+	if !*full { // whose figures are of this attack alone
+		t.Parallel()
+	}
 	c := newCluster(t)
 	const phone = "+628110000001"
 	begun := &authv1.RegisterResponse{}
@@ -40,65 +42,73 @@ func TestOfTenThousandGuessesOfACodeFiveAreEvaluated(t *testing.T) {
 		t.Fatal(got)
 	}
 	right := c.sms.code(t, phone)
-	before := c.metric(t, "auth_codes_compared_total")
 	guesses := size(300, 10_000)
 	var ends tally
-	start := time.Now()
-	parallel(guesses, 96, func(i int) {
-		guess := fmt.Sprintf("%06d", i)
-		if guess == right {
-			guess = "999999"
+	c.withstands(t, "code guessing", func() string {
+		before := c.metric(t, "auth_codes_compared_total")
+		start := time.Now()
+		parallel(guesses, 96, func(i int) {
+			guess := fmt.Sprintf("%06d", i)
+			if guess == right {
+				guess = "999999"
+			}
+			got := call(t.Context(), t, c.client, c.replicas[i%3], caller{address: addressOf(i)}, authv1connect.AuthServiceVerifyPhoneProcedure,
+				&authv1.VerifyPhoneRequest{ChallengeId: begun.GetChallenge().GetChallengeId(), Code: guess}, &authv1.VerifyPhoneResponse{})
+			ends.add(got)
+			if got == "" {
+				t.Errorf("guess %s was right", guess)
+			}
+		})
+		took := time.Since(start)
+		compared := c.metric(t, "auth_codes_compared_total") - before
+		if compared < 1 || compared > 5 {
+			t.Errorf("%v guesses were evaluated", compared)
 		}
-		got := call(t.Context(), t, c.client, c.replicas[i%3], caller{address: addressOf(i)}, authv1connect.AuthServiceVerifyPhoneProcedure,
-			&authv1.VerifyPhoneRequest{ChallengeId: begun.GetChallenge().GetChallengeId(), Code: guess}, &authv1.VerifyPhoneResponse{})
-		ends.add(got)
-		if got == "" {
-			t.Errorf("guess %s was right", guess)
-		}
+		return fmt.Sprintf("%d guesses over 3 replicas in %s, %.0f evaluated: %s", guesses, took.Round(time.Millisecond), compared, &ends)
 	})
-	took := time.Since(start)
-	compared := c.metric(t, "auth_codes_compared_total") - before
-	if compared < 1 || compared > 5 {
-		t.Errorf("%v guesses were evaluated", compared)
-	}
 	// By now the right one is of no use either.
 	if got := call(t.Context(), t, c.client, c.replicas[1], caller{address: addressOf(70_000)}, authv1connect.AuthServiceVerifyPhoneProcedure,
 		&authv1.VerifyPhoneRequest{ChallengeId: begun.GetChallenge().GetChallengeId(), Code: right}, &authv1.VerifyPhoneResponse{}); got != "TOO_MANY_ATTEMPTS" {
 		t.Errorf("the right code is answered with %q", got)
 	}
-	figures.add(t, figure{attack: "code guessing", did: fmt.Sprintf("%d guesses over 3 replicas in %s, %.0f evaluated: %s", guesses, took.Round(time.Millisecond), compared, &ends)})
 }
 
 // Ten thousand codes for numbers along one prefix, from as many addresses. What they
 // cost is bounded by the block of numbers and, where a block has a bound of its own,
 // by the country; the metric rises that the alert is raised on.
 func TestCodesAlongOnePrefixCostLittleAndAreTold(t *testing.T) {
-	t.Parallel()
+	if !*full { // whose figures are of this attack alone
+		t.Parallel()
+	}
 	c := newCluster(t)
 	asked := size(200, 10_000)
 	var ends tally
-	start := time.Now()
-	parallel(asked, 96, func(i int) {
-		got := call(t.Context(), t, c.client, c.replicas[i%3], caller{address: addressOf(i)}, authv1connect.AuthServiceRegisterProcedure,
-			&authv1.RegisterRequest{PhoneNumber: fmt.Sprintf("+62812345%04d", i), Username: fmt.Sprintf("pump.%d", i), Password: password}, &authv1.RegisterResponse{})
-		if got == "" {
-			got = "sent"
+	c.withstands(t, "SMS pumping", func() string {
+		before := c.sms.total()
+		start := time.Now()
+		parallel(asked, 96, func(i int) {
+			got := call(t.Context(), t, c.client, c.replicas[i%3], caller{address: addressOf(i)}, authv1connect.AuthServiceRegisterProcedure,
+				&authv1.RegisterRequest{PhoneNumber: fmt.Sprintf("+62812345%04d", i), Username: fmt.Sprintf("pump.%d", i), Password: password}, &authv1.RegisterResponse{})
+			if got == "" {
+				got = "sent"
+			}
+			ends.add(got)
+		})
+		took := time.Since(start)
+		eventually(t, "all messages have left", func() bool { return c.metric(t, "auth_messages_waiting") == 0 })
+		// Thirty at once, and one more in ten minutes.
+		most := 31 + int(took/(10*time.Minute))
+		sent := c.sms.total() - before
+		if sent == 0 || sent > most {
+			t.Errorf("%d messages were sent, at most %d may be", sent, most)
 		}
-		ends.add(got)
+		refused := c.metric(t, "auth_codes_refused_total")
+		if int(refused) < asked-most {
+			t.Errorf("the metric says that %.0f codes were refused", refused)
+		}
+		return fmt.Sprintf("%d codes asked for along one prefix over 3 replicas in %s, %d messages sent, auth.codes_refused rose by %.0f: %s",
+			asked, took.Round(time.Millisecond), sent, refused, &ends)
 	})
-	took := time.Since(start)
-	eventually(t, "all messages have left", func() bool { return c.metric(t, "auth_messages_waiting") == 0 })
-	// Thirty at once, and one more in ten minutes.
-	most := 31 + int(took/(10*time.Minute))
-	if sent := c.sms.total(); sent == 0 || sent > most {
-		t.Errorf("%d messages were sent, at most %d may be", sent, most)
-	}
-	refused := c.metric(t, "auth_codes_refused_total")
-	if int(refused) < asked-most {
-		t.Errorf("the metric says that %.0f codes were refused", refused)
-	}
-	figures.add(t, figure{attack: "SMS pumping", did: fmt.Sprintf("%d codes asked for along one prefix over 3 replicas in %s, %d messages sent, auth.codes_refused rose by %.0f: %s",
-		asked, took.Round(time.Millisecond), c.sms.total(), refused, &ends)})
 	// Who has a number elsewhere still gets a code.
 	c.register(t, 7)
 }

@@ -73,7 +73,9 @@ func (c *cluster) device(t testing.TB, owner caller) *device {
 // Whoever copied an assertion off the wire uses it at the other replicas while the
 // device uses it at its own: one of them all is served.
 func TestAnAssertionIsGoodOnceOnAllReplicas(t *testing.T) {
-	t.Parallel()
+	if !*full { // whose figures are of this attack alone
+		t.Parallel()
+	}
 	c := newCluster(t)
 	d := c.device(t, caller{credentials: "Bearer " + c.register(t, 1).GetAccessToken()})
 	use := func(ctx context.Context, r *replica, assertion string) string {
@@ -82,26 +84,28 @@ func TestAnAssertionIsGoodOnceOnAllReplicas(t *testing.T) {
 	}
 	rounds, at := size(5, 100), 24
 	var ends tally
-	for range rounds {
-		stolen := d.assertion(t)
-		var served atomic.Int64
-		parallel(at, at, func(i int) {
-			got := use(t.Context(), c.replicas[i%3], stolen)
-			ends.add(got)
-			if got == "NOT_FOUND" { // it was let in, and there is no such checkout
-				served.Add(1)
-			} else if got != "ASSERTION_REPLAYED" {
-				t.Errorf("a replay is answered with %q", got)
+	c.withstands(t, "replayed assertions", func() string {
+		for range rounds {
+			stolen := d.assertion(t)
+			var served atomic.Int64
+			parallel(at, at, func(i int) {
+				got := use(t.Context(), c.replicas[i%3], stolen)
+				ends.add(got)
+				if got == "NOT_FOUND" { // it was let in, and there is no such checkout
+					served.Add(1)
+				} else if got != "ASSERTION_REPLAYED" {
+					t.Errorf("a replay is answered with %q", got)
+				}
+			})
+			if n := served.Load(); n != 1 {
+				t.Errorf("an assertion was good %d times", n)
 			}
-		})
-		if n := served.Load(); n != 1 {
-			t.Errorf("an assertion was good %d times", n)
-		}
-		for _, r := range c.replicas {
-			if got := use(t.Context(), r, stolen); got != "ASSERTION_REPLAYED" {
-				t.Errorf("later, it is answered with %q", got)
+			for _, r := range c.replicas {
+				if got := use(t.Context(), r, stolen); got != "ASSERTION_REPLAYED" {
+					t.Errorf("later, it is answered with %q", got)
+				}
 			}
 		}
-	}
-	figures.add(t, figure{attack: "replayed assertions", did: fmt.Sprintf("%d assertions, each used %d times at once and 3 times later over 3 replicas: %s", rounds, at, &ends)})
+		return fmt.Sprintf("%d assertions, each used %d times at once and 3 times later over 3 replicas: %s", rounds, at, &ends)
+	})
 }
