@@ -102,9 +102,10 @@ func TestCodesAlongOnePrefixCostLittleAndAreTold(t *testing.T) {
 		if sent == 0 || sent > most {
 			t.Errorf("%d messages were sent, at most %d may be", sent, most)
 		}
-		refused := c.metric(t, "auth_codes_refused_total")
-		if int(refused) < asked-most {
-			t.Errorf("the metric says that %.0f codes were refused", refused)
+		// Some may meet a server that is too busy to hash their password.
+		refused, limited := c.metric(t, "auth_codes_refused_total"), ends.count("RATE_LIMITED")
+		if int(refused) != limited || limited < asked-most-ends.count("OVERLOADED") {
+			t.Errorf("the metric says that %.0f codes were refused, the clients say %d", refused, limited)
 		}
 		return fmt.Sprintf("%d codes asked for along one prefix over 3 replicas in %s, %d messages sent, auth.codes_refused rose by %.0f: %s",
 			asked, took.Round(time.Millisecond), sent, refused, &ends)
