@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -27,7 +28,7 @@ type disk struct {
 
 	mu   sync.Mutex
 	took []time.Duration
-	err  error
+	err  error // the first
 }
 
 // watchDisk begins to write to a file in a folder that exists.
@@ -61,7 +62,7 @@ func (d *disk) write() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.took, d.err = append(d.took, time.Since(begin)), err
+	d.took, d.err = append(d.took, time.Since(begin)), cmp.Or(d.err, err)
 }
 
 // measured tells what was seen since it was asked last.

@@ -40,7 +40,7 @@
 // as many callers as give the most: payments, histories and watches, offered in an open
 // loop (package flood), which has the same two processors as all the rest. Beside the
 // steady mix, which must go on paying, payments that were authorized before are captured.
-// Every payment of the flood is looked for in the books, too.
+// Every payment of the flood is looked for in the books, too, and counts in the table.
 //
 // # A fault that doesn't happen
 //

@@ -20,7 +20,7 @@ func overloadedWell() (*overloading, flood.Found, steady) {
 	for i := range o.finished {
 		o.finished[i] = []record.Answer{{Outcome: record.Failed}, {Outcome: record.Done}}
 	}
-	return o, flood.Found{Executed: 6100, Resolved: 100}, steady{wanted: 40, paid: 40, attempts: 100, answered: 90}
+	return o, flood.Found{Asked: 30_000, Executed: 6100, Unknown: 300, Resolved: 100}, steady{wanted: 40, paid: 40, attempts: 100, answered: 90}
 }
 
 func TestAnOverloadMustBeOneAndBeTakenWell(t *testing.T) {

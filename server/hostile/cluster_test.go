@@ -1,7 +1,9 @@
 package hostile
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,8 @@ import (
 
 	authv1 "github.com/tillbook/tillbook/gen/tillbook/auth/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/auth/v1/authv1connect"
+	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/wallet/v1/walletv1connect"
 	"github.com/tillbook/tillbook/store/storetest"
 )
 
@@ -32,6 +36,29 @@ func newCluster(t testing.TB) *cluster {
 			"--sms-webhook-url", c.sms.url, "--trusted-proxies", "127.0.0.0/8"))
 	}
 	return c
+}
+
+// withstands attacks the replicas while somebody honest looks at their wallet, at one
+// after the other; see withstand.
+func (c *cluster) withstands(t testing.TB, name string, attack func() string) {
+	t.Helper()
+	who := caller{credentials: "Bearer " + c.register(t, 200).GetAccessToken(), address: "198.51.100.200"}
+	withstand(t, name, c.replicas, [][]errand{looks(t, who, c.replicas...)}, func(context.Context) string { return attack() })
+}
+
+// looks are somebody's at their wallet, one at each replica.
+func looks(t testing.TB, who caller, replicas ...*replica) (list []errand) {
+	client := h2c(t)
+	for i, r := range replicas {
+		list = append(list, errand{fmt.Sprintf("look at replica %d", i), func(ctx context.Context) error {
+			got := call(ctx, t, client, r, who, walletv1connect.WalletServiceGetWalletProcedure, &walletv1.GetWalletRequest{}, &walletv1.GetWalletResponse{})
+			if got != "" {
+				return errors.New(got)
+			}
+			return nil
+		}})
+	}
+	return list
 }
 
 // metric is the sum over all replicas.

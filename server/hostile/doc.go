@@ -1,11 +1,10 @@
 // Package hostile attacks a running server and looks at what that does to others.
 // It holds tests only.
 //
-// They run the program as a process of its own, so that its memory can be read from
-// outside: how much it had at the peak of an attack. Beside the attack an honest
-// customer goes on paying through both doors or, on servers without a sandbox, looking at
-// what they have; that none of their calls fails is asserted, how long they take is
-// reported. Some attacks are on the server itself. The others ask whether anybody
+// Most of them run the program as a process of its own, so that its memory can be
+// read from outside: how much it had at the peak of an attack. Beside the attack
+// an honest customer goes on paying through both doors; that none of their calls
+// fails is asserted, how long they take is reported. The rest ask whether anybody
 // gets what isn't theirs: every procedure as everybody with another's ids, tokens
 // that were forged, signatures that were used before, codes that are guessed on
 // three replicas at once.

@@ -22,43 +22,71 @@ import (
 // ceiling is what a server may have at the peak of any attack, in MiB.
 const ceiling = 1024
 
-// withstands attacks a server while an honest customer uses it: none of the
-// customer's calls may fail, the server must be there afterwards and its memory
-// stay below the ceiling. The attack says what it did and what became of it.
+// withstands attacks a server while two honest customers use it through both doors, one
+// of whom pays the other; see withstand.
 func (r *replica) withstands(t testing.TB, name string, attack func(context.Context) string) {
 	t.Helper()
 	ada := r.customer(t, "ada")
 	ben := r.customer(t, "ben")
-	calm, _ := r.serve(t, ada, ben, func(context.Context) string {
+	withstand(t, name, []*replica{r}, [][]errand{
+		{
+			{"pay", func(ctx context.Context) error { return ada.pay(ctx, ben) }},
+			{"look", func(ctx context.Context) error {
+				_, err := ada.client.Wallet.Balances(ctx)
+				return err
+			}},
+		},
+		{{"look through the native door", ada.look}},
+	}, attack)
+}
+
+// errand is what an honest customer does again and again.
+type errand struct {
+	what string
+	do   func(context.Context) error
+}
+
+// withstand attacks servers while honest customers use them: none of the customers'
+// calls may fail, the servers must be there afterwards and the memory of each stay below
+// the ceiling. The attack says what it did and what became of it.
+func withstand(t testing.TB, name string, replicas []*replica, customers [][]errand, attack func(context.Context) string) {
+	t.Helper()
+	calm, _ := serve(t, customers, func(context.Context) string {
 		time.Sleep(size(100*time.Millisecond, 3*time.Second))
 		return ""
 	})
-	f := figure{attack: name, before: r.memory(t, "VmRSS"), calm: p99(calm)}
-	r.forgetPeak(t)
-	beside, did := r.serve(t, ada, ben, attack)
-	if !r.ready() {
-		t.Error("the server isn't ready afterwards")
+	f := figure{attack: name, calm: p99(calm)}
+	for _, r := range replicas {
+		f.before = max(f.before, r.memory(t, "VmRSS"))
+		r.forgetPeak(t)
 	}
-	f.did, f.beside, f.calls, f.peak = did, p99(beside), len(beside), r.memory(t, "VmHWM")
+	beside, did := serve(t, customers, attack)
+	f.did, f.beside, f.calls = did, p99(beside), len(beside)
+	for i, r := range replicas {
+		if !r.ready() {
+			t.Errorf("server %d isn't ready afterwards", i)
+		}
+		f.peak = max(f.peak, r.memory(t, "VmHWM"))
+	}
 	if f.peak > ceiling {
-		t.Errorf("the server had %d MiB", f.peak)
+		t.Errorf("a server had %d MiB", f.peak)
 	}
 	figures.add(t, f)
 }
 
-// serve has one customer pay another, and look at the wallet, through both doors
-// for as long as something else takes. It returns how long the calls took.
-func (r *replica) serve(t testing.TB, from, to *customer, meanwhile func(context.Context) string) ([]time.Duration, string) {
+// serve has each customer go through their errands for as long as something else takes.
+// It returns how long the errands took.
+func serve(t testing.TB, customers [][]errand, meanwhile func(context.Context) string) ([]time.Duration, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	var took []time.Duration
 	var stop atomic.Bool
-	call := func(what string, f func() error) {
+	run := func(e errand) {
 		start := time.Now()
-		if err := f(); err != nil {
-			t.Errorf("an honest customer was refused: %s: %v", what, err)
+		if err := e.do(ctx); err != nil {
+			t.Errorf("an honest customer was refused: %s: %v", e.what, err)
 			stop.Store(true)
 			return
 		}
@@ -66,24 +94,23 @@ func (r *replica) serve(t testing.TB, from, to *customer, meanwhile func(context
 		defer mu.Unlock()
 		took = append(took, time.Since(start))
 	}
-	var customers sync.WaitGroup
-	customers.Go(func() {
-		for !stop.Load() {
-			call("pay", func() error { return from.pay(ctx, to) })
-			call("look", func() error {
-				_, err := from.client.Wallet.Balances(ctx)
-				return err
-			})
-		}
-	})
-	customers.Go(func() {
-		for !stop.Load() {
-			call("look through the native door", func() error { return from.look(ctx) })
-		}
-	})
+	var going sync.WaitGroup
+	for _, errands := range customers {
+		going.Go(func() {
+			for !stop.Load() {
+				for _, e := range errands {
+					run(e)
+				}
+			}
+		})
+	}
+	end := func() {
+		stop.Store(true)
+		going.Wait()
+	}
+	defer end() // also where meanwhile ends the test
 	did := meanwhile(ctx)
-	stop.Store(true)
-	customers.Wait()
+	end()
 	if len(took) == 0 {
 		t.Error("no call was served")
 	}

@@ -60,7 +60,7 @@ type figure struct {
 	attack string
 	// did says how much of it there was and what the server made of it.
 	did string
-	// before and peak are the server's memory in MiB.
+	// before and peak are the server's memory in MiB; of several, the largest's.
 	before, peak int
 	// calm and beside are what the slowest of a hundred of an honest customer's
 	// calls takes, without the attack and beside it.
@@ -79,10 +79,8 @@ type table struct {
 func (l *table) add(t testing.TB, f figure) {
 	t.Helper()
 	t.Logf("%s: %s", f.attack, f.did)
-	if f.peak > 0 {
-		t.Logf("memory: %d MiB before, %d MiB at the peak; an honest customer's p99: %s without it, %s beside it (%d calls)",
-			f.before, f.peak, f.calm, f.beside, f.calls)
-	}
+	t.Logf("memory: %d MiB before, %d MiB at the peak; an honest customer's p99: %s without it, %s beside it (%d calls)",
+		f.before, f.peak, f.calm, f.beside, f.calls)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rows = append(l.rows, f)
@@ -92,10 +90,6 @@ func (l *table) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nattack\tMiB before\tMiB peak\tp99 calm\tp99 beside\twhat was done, and what became of it")
 	for _, f := range l.rows {
-		if f.peak == 0 {
-			fmt.Fprintf(w, "%s\t-\t-\t-\t-\t%s\n", f.attack, f.did)
-			continue
-		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", f.attack, f.before, f.peak, f.calm, f.beside, f.did)
 	}
 	_ = w.Flush()

@@ -136,7 +136,7 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	switch p {
 	case PriorityFinish, PriorityPayment:
 		all := int(g.open[PriorityFinish].Load() + g.open[PriorityPayment].Load())
-		room := g.payments(in.since)
+		room := g.payments(in.since, all)
 		if p == PriorityPayment {
 			ok = all <= room
 		} else { // slow payments keep out others, and nothing that finishes one
@@ -165,13 +165,15 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	return in, g.refuse(p)
 }
 
-// payments is how many of them may be under way.
-func (g *Gate) payments(at time.Duration) int { return g.pace.room(at, g.room.Payments) }
+// payments is how many of them may be under way, of which some are.
+func (g *Gate) payments(at time.Duration, underWay int) int {
+	return g.pace.room(at, g.room.Payments, underWay)
+}
 
 // underPressure tells whether payments are turned away, or about to be.
 func (g *Gate) underPressure() bool {
-	now := clock()
-	return int(g.open[PriorityPayment].Load()) > g.payments(now)/2 || int64(now)-g.pressed.Load() < int64(pressure)
+	now, underWay := clock(), int(g.open[PriorityPayment].Load())
+	return underWay > g.payments(now, underWay)/2 || int64(now)-g.pressed.Load() < int64(pressure)
 }
 
 // press notes that a payment was turned away.

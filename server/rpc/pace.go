@@ -76,11 +76,17 @@ func (p *pace) sum(now int64) {
 	p.said.Store(now)
 }
 
-// room is how many payments may be under way at a time, of which there may be most.
-func (p *pace) room(at time.Duration, most int) int {
-	limit := int(p.limit.Load())
-	if limit == 0 || int64(at/beatLength)-p.said.Load() > beatCount { // what was is over
+// room is how many payments may be under way at a time: at most so many, and so many
+// are. Where none has ended for a while, the bound is over only if hardly any is under
+// way. Otherwise the database has stopped, and whatever is let in waits behind them.
+func (p *pace) room(at time.Duration, most, underWay int) int {
+	limit := p.limit.Load()
+	if underWay < leastPayments && int64(at/beatLength)-p.said.Load() > beatCount {
+		p.limit.CompareAndSwap(limit, 0)
+		limit = 0
+	}
+	if limit == 0 {
 		return most
 	}
-	return min(limit, most)
+	return min(int(limit), most)
 }

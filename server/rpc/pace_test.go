@@ -18,7 +18,7 @@ func serve(p *pace, from, until time.Duration, offered, capacity int, queue []ti
 	step := time.Second / time.Duration(offered*capacity)
 	for at := from; at < until; at += step {
 		n := int((at - from) / step)
-		if n%capacity == 0 && len(queue) < p.room(at, 16_384) {
+		if n%capacity == 0 && len(queue) < p.room(at, 16_384, len(queue)) {
 			queue = append(queue, at)
 			in++
 		}
@@ -43,7 +43,7 @@ func TestASlowServerLetsInWhatItDoesInTime(t *testing.T) {
 	}
 	// A little later it is an idle server again, where many may come at once.
 	_, _, queue = serve(&p, 60*time.Second, 70*time.Second, 1, 150, queue)
-	if room := p.room(70*time.Second, 16_384); room != 16_384 || len(queue) > 0 {
+	if room := p.room(70*time.Second, 16_384, 0); room != 16_384 || len(queue) > 0 {
 		t.Errorf("there is room for %d, and %d are under way", room, len(queue))
 	}
 }
@@ -55,7 +55,7 @@ func TestAFastServerIsBoundedByNumberAlone(t *testing.T) {
 		for at := range 30 {
 			p.ended(time.Duration(at)*beatLength, time.Duration(took), rapid.Bool().Draw(t, "whole"))
 		}
-		if room := p.room(30*beatLength, 16_384); room != 16_384 {
+		if room := p.room(30*beatLength, 16_384, 500); room != 16_384 {
 			t.Errorf("there is room for %d", room)
 		}
 	})
@@ -66,11 +66,17 @@ func TestWhereNothingIsDoneTheLeastAreLetIn(t *testing.T) {
 	for at := range 20 {
 		p.ended(time.Duration(at)*beatLength, 5*time.Second, false)
 	}
-	if room := p.room(20*beatLength, 16_384); room != leastPayments {
+	if room := p.room(20*beatLength, 16_384, 500); room != leastPayments {
 		t.Errorf("there is room for %d", room)
 	}
-	if room := p.room(60*beatLength, 16_384); room != 16_384 {
+	if room := p.room(60*beatLength, 16_384, leastPayments); room != leastPayments {
+		t.Errorf("after a while in which none of %d ended there is room for %d", leastPayments, room)
+	}
+	if room := p.room(60*beatLength, 16_384, 0); room != 16_384 {
 		t.Errorf("after a while in which nothing came there is room for %d", room)
+	}
+	if room := p.room(60*beatLength, 16_384, 500); room != 16_384 {
+		t.Errorf("when many come at once then, there is room for %d", room)
 	}
 }
 
@@ -88,7 +94,7 @@ func TestPaymentsRefusedAtOnceDontHideThatOthersAreSlow(t *testing.T) {
 	}
 	next := clock() + beatLength
 	g.pace.ended(next, 5*time.Second, true)
-	if room := g.pace.room(next, 16_384); room > 101 {
+	if room := g.pace.room(next, 16_384, 101); room > 101 {
 		t.Errorf("there is room for %d where 100 were done", room)
 	}
 }

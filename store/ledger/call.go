@@ -114,9 +114,10 @@ func (c *call) maybeExecuted() bool {
 // transaction or the one that an earlier command with the key made.
 //
 // If ctx ends before the command's batch begins, nothing is executed and ctx's
-// error is returned. Once it has begun, Commit waits for the outcome whatever
-// ctx says; that takes milliseconds, or a few times Config.Patience when the
-// database is in trouble.
+// error is returned. Once it has begun, Commit waits for the outcome whatever ctx
+// says; that takes milliseconds. When the database is in trouble, what surely wasn't
+// executed is given up between two attempts once ctx has ended, and what may have been
+// after a few times Config.Patience.
 func (l *Ledger) Commit(ctx context.Context, command Command) (Result, error) {
 	ctx, span := l.startCommit(ctx, 1)
 	c := newCall(ctx, command)

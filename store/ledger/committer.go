@@ -141,7 +141,8 @@ func (c *committer) board(next *call) int {
 // settle brings every call to its outcome or parks it. It attempts the batch
 // until it succeeds or the calls' deadline passes, and in halves if PostgreSQL
 // refuses it twice. An attempt that took too long may have waited for several
-// locks in turn, each for less than it takes to say so.
+// locks in turn, each for less than it takes to say so. Between two attempts, calls
+// whose callers have left are given up.
 func (c *committer) settle(calls []*call) {
 	var refused int
 	var how locking
@@ -156,7 +157,10 @@ func (c *committer) settle(calls []*call) {
 		if wantsSplit(err) {
 			refused++
 		}
+		calls = dropLeft(calls)
 		switch {
+		case len(calls) == 0:
+			return
 		case refused >= 2 && len(calls) > 1:
 			half := len(calls) / 2
 			c.settle(calls[:half])

@@ -43,7 +43,7 @@ func (c *committer) attend() {
 		if len(calls) < before {
 			attempt = 0
 		}
-		calls = c.l.dropLate(calls, err)
+		calls = c.l.dropLate(dropLeft(calls), err)
 		if len(calls) > 0 {
 			time.Sleep(backoff(attempt))
 		}
@@ -117,6 +117,18 @@ func (c *committer) collect(calls []*call) []*call {
 		}
 	}
 	return calls
+}
+
+// dropLeft gives up on calls whose callers have left and that surely weren't executed,
+// and returns the others. None of them may be in a transaction that is open.
+func dropLeft(calls []*call) []*call {
+	return slices.DeleteFunc(calls, func(c *call) bool {
+		if c.ctx.Err() == nil || c.maybeExecuted() {
+			return false
+		}
+		c.fail(c.ctx.Err())
+		return true
+	})
 }
 
 // dropLate gives up on calls whose deadline has passed and returns the others.

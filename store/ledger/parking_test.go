@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,6 +81,28 @@ func TestACommandOnALockedAccountIsGivenUpWhenPatienceEnds(t *testing.T) {
 		t.Errorf("%d arrived by a command that was given up", got)
 	}
 	if a := <-commit(ctx, b.ledgers[0], command); a.err != nil || a.Replayed {
+		t.Errorf("the command tried again: %+v", a)
+	}
+}
+
+func TestACommandOnALockedAccountIsGivenUpWithItsCaller(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, 1, ledger.Config{Patience: 10 * time.Second})
+	l := b.ledgers[0]
+	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
+	letGo := b.impolite(to)
+	defer letGo()
+	caller, leave := context.WithCancel(ctx)
+	defer leave()
+	command := transfer("k", from, to, 10)
+	stuck := commit(caller, l, command)
+	waitFor(t, "the lock to be met", func() bool { return l.Stats().Retries["55P03"] > 0 })
+	leave()
+	if a := <-stuck; !errors.Is(a.err, context.Canceled) || errors.Is(a.err, ledger.ErrOutcomeUnknown) {
+		t.Errorf("the command of a caller who left: %+v", a)
+	}
+	letGo()
+	if a := <-commit(ctx, l, command); a.err != nil || a.Replayed {
 		t.Errorf("the command tried again: %+v", a)
 	}
 }

@@ -27,9 +27,10 @@ type Books struct {
 
 // Found is what the comparison found.
 type Found struct {
-	// Executed are payments that are in the books, and Resolved those of them of which
-	// the client didn't know.
-	Executed, Resolved int
+	// Asked are payments that were asked for, Executed those that are in the books,
+	// Unknown those of which the client didn't know whether they are, and Resolved those
+	// that are both.
+	Asked, Executed, Unknown, Resolved int
 	// Lost were acknowledged and aren't there, Doubled are there more than once, and
 	// Broken promises are there though the client was told that they weren't executed.
 	// OneSided are in the books of only one of both.
@@ -46,6 +47,12 @@ func (b *Books) Compare(known []Settled) (f Found) {
 		times := max(paid, got)
 		if times > 0 {
 			f.Executed++
+		}
+		if settled != Never {
+			f.Asked++
+		}
+		if settled == Maybe {
+			f.Unknown++
 		}
 		switch {
 		case times > 1:

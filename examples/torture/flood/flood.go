@@ -50,6 +50,8 @@ type Tally struct {
 	Held [Kinds]int
 	// Open are calls without an answer yet.
 	Open int
+	// InTime are calls that were done before the time to begin some was over.
+	InTime int
 	// Slowest is the longest that a call took that was done.
 	Slowest [Kinds]time.Duration
 	// Wrong are some of the answers that an overload mustn't have.
@@ -155,6 +157,9 @@ func (f *Flood) run(ctx context.Context, due func(since time.Duration, begun int
 			f.sweep(swept.Add(-f.patience()))
 		}
 	}
+	f.mu.Lock()
+	f.tally.InTime = f.tally.Total(Done)
+	f.mu.Unlock()
 	for end := time.Now().Add(f.patience()); f.open() > 0 && time.Now().Before(end); {
 		<-ticker.C
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +216,43 @@ func TestAClosedLoopKeepsSoManyUnderWay(t *testing.T) {
 	}
 }
 
+// What is done after the time is over is nothing that can be done in it.
+func TestOnlyWhatIsDoneInTimeIsDoneInTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var f *Flood
+	inTime := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.tally.InTime
+	}
+	var calls atomic.Int64
+	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) > 3 {
+			for cancel(); inTime() == 0 && r.Context().Err() == nil; {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		_, _ = w.Write(nil)
+	}))
+	h.EnableHTTP2 = true
+	h.StartTLS()
+	defer h.Close()
+	var err error
+	f, err = New(t.Context(), Config{
+		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
+		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tally := f.Closed(ctx, 1)
+	if tally.InTime != 3 || tally.Total(Done) != 4 {
+		t.Errorf("%+v", tally)
+	}
+}
+
 // connOf finds the connection of a request in its context.
 type connOf struct{}
 
@@ -256,13 +294,13 @@ func TestTheBooksTellWhatClientsWereToldWrong(t *testing.T) {
 		wrong func(b *Books)
 		want  Found
 	}{
-		"nothing":              {func(*Books) {}, Found{Executed: 2, Resolved: 1}},
-		"lost":                 {func(b *Books) { delete(b.Paid, 0); delete(b.Got, 0) }, Found{Executed: 1, Resolved: 1, Lost: 1}},
-		"twice":                {func(b *Books) { b.Paid[0], b.Got[0] = 2, 2 }, Found{Executed: 2, Resolved: 1, Doubled: 1}},
-		"twice, and unknown":   {func(b *Books) { b.Paid[2], b.Got[2] = 2, 2 }, Found{Executed: 2, Doubled: 1}},
-		"not executed, but is": {func(b *Books) { b.Paid[1], b.Got[1] = 1, 1 }, Found{Executed: 3, Resolved: 1, Broken: 1}},
-		"never sent, but is":   {func(b *Books) { b.Paid[4], b.Got[4] = 1, 1 }, Found{Executed: 3, Resolved: 1, Broken: 1}},
-		"on one side":          {func(b *Books) { delete(b.Got, 2) }, Found{Executed: 2, Resolved: 1, OneSided: 1}},
+		"nothing":              {func(*Books) {}, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1}},
+		"lost":                 {func(b *Books) { delete(b.Paid, 0); delete(b.Got, 0) }, Found{Asked: 4, Executed: 1, Unknown: 2, Resolved: 1, Lost: 1}},
+		"twice":                {func(b *Books) { b.Paid[0], b.Got[0] = 2, 2 }, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1, Doubled: 1}},
+		"twice, and unknown":   {func(b *Books) { b.Paid[2], b.Got[2] = 2, 2 }, Found{Asked: 4, Executed: 2, Unknown: 2, Doubled: 1}},
+		"not executed, but is": {func(b *Books) { b.Paid[1], b.Got[1] = 1, 1 }, Found{Asked: 4, Executed: 3, Unknown: 2, Resolved: 1, Broken: 1}},
+		"never sent, but is":   {func(b *Books) { b.Paid[4], b.Got[4] = 1, 1 }, Found{Asked: 4, Executed: 3, Unknown: 2, Resolved: 1, Broken: 1}},
+		"on one side":          {func(b *Books) { delete(b.Got, 2) }, Found{Asked: 4, Executed: 2, Unknown: 2, Resolved: 1, OneSided: 1}},
 	} {
 		b := right()
 		tt.wrong(b)
