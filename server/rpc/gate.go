@@ -243,18 +243,19 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 				}
 				p = PriorityProbe
 			}
-			in, err := g.enter(p)
-			if err != nil {
-				return err
+			var err error
+			single := spec.StreamType&connect.StreamTypeClient == 0
+			placed := &placedStream{ServerStream: stream, gate: g, priority: p}
+			if !single || c.policy.Access.looksUp() {
+				if placed.in, err = g.enter(p); err != nil {
+					return err
+				}
+			}
+			if single {
+				stream = placed
 			}
 			whole := false
-			if spec.StreamType&connect.StreamTypeClient == 0 {
-				placed := &placedStream{ServerStream: stream, in: in}
-				defer func() { placed.in.leave(whole, err) }()
-				stream = placed
-			} else {
-				defer func() { in.leave(whole, err) }()
-			}
+			defer func() { placed.in.leave(whole, err) }()
 			if p == PriorityHistory || p == PriorityWatch {
 				ctx = history(ctx)
 			}
@@ -273,22 +274,29 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 // arrives: how long that takes is up to the client.
 type placedStream struct {
 	connect.ServerStream
-	in   permit
-	read bool
+	gate     *Gate
+	priority Priority
+	in       permit
+	read     bool
 }
 
+// Receive gives the place back in which the caller was looked up, if anybody was, and
+// takes one when the request is there.
 func (s *placedStream) Receive(msg any) error {
 	if s.read {
 		return s.ServerStream.Receive(msg)
 	}
 	s.read = true
-	gate, p, spent := s.in.gate, s.in.priority, clock()-s.in.since
+	var spent time.Duration
+	if s.in.gate != nil {
+		spent = clock() - s.in.since
+	}
 	s.in.release(false)
 	s.in = permit{}
 	if err := s.ServerStream.Receive(msg); err != nil {
 		return err
 	}
-	in, err := gate.enter(p)
+	in, err := s.gate.enter(s.priority)
 	if err == nil {
 		s.in = in
 		s.in.since -= spent

@@ -1,10 +1,13 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
 	"time"
+
+	"connectrpc.com/connect/v2"
 
 	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 )
@@ -154,5 +157,33 @@ func TestSlowPaymentsKeepOutNothingThatFinishesOne(t *testing.T) {
 	}
 	if in := fill(t, g, PriorityFinish); len(in) != leastPayments+leastPayments/8+1 {
 		t.Errorf("%d that finish one are let in", len(in))
+	}
+}
+
+// receiving is a stream of a call whose request is there.
+type receiving struct {
+	connect.ServerStream
+	received int
+}
+
+func (r *receiving) Receive(any) error {
+	r.received++
+	return nil
+}
+
+func TestACallForEverybodyTakesItsPlaceWithItsRequest(t *testing.T) {
+	g := NewGate(Room{Calls: 1, LeastCalls: 1}, slog.New(slog.DiscardHandler))
+	serve := Admit(g, nil)(func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error { return stream.Receive(nil) })
+	unary := connect.Spec{StreamType: connect.StreamTypeUnary}
+	fill(t, g, PriorityCall)
+	for access, read := range map[Access]int{Public: 1, User: 0} {
+		stream := &receiving{}
+		err := serve(withCall(t.Context(), &call{policy: Policy{Access: access, Priority: PriorityCall}}), unary, stream)
+		if ReasonOf(err) != errorv1.ErrorReason_ERROR_REASON_OVERLOADED {
+			t.Errorf("there is room for a call of %d: %v", access, err)
+		}
+		if stream.received != read {
+			t.Errorf("%d requests of a call of %d were read", stream.received, access)
+		}
 	}
 }

@@ -33,6 +33,9 @@ const (
 	Sandbox
 )
 
+// looksUp tells whether it takes the database to know who calls.
+func (a Access) looksUp() bool { return a == User || a == Operator || a == Terminal }
+
 // Policy says who may call a procedure, and what is at stake.
 type Policy struct {
 	// Access says who may call it.
