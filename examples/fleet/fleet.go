@@ -178,9 +178,17 @@ func (f *fleet) pay(ctx context.Context) error {
 	}
 	f.say("payments: %.0f a second, %d not begun because too many were under way; %s",
 		float64(s.Paid-begin.Paid)/after.at.Sub(before.at).Seconds(), s.Late-begin.Late, after.since(before))
-	told, err := f.measured(ctx)
-	f.result.push = told
-	return err
+	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
+	defer cancel()
+	for f.result.push == 0 { // where the disk stands still nothing is told for a while
+		if f.result.push, err = f.measured(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, f.steady/30); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measured tells how long pushes took since it was asked last, and returns the 99th
