@@ -195,17 +195,7 @@ func TestAClosedLoopKeepsSoManyUnderWay(t *testing.T) {
 		mu.Unlock()
 		_, _ = w.Write(nil)
 	}))
-	h.EnableHTTP2 = true
-	h.StartTLS()
-	defer h.Close()
-	f, err := New(t.Context(), Config{
-		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
-		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := payAt(t, h)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	tally := f.Closed(ctx, 7)
@@ -214,6 +204,23 @@ func TestAClosedLoopKeepsSoManyUnderWay(t *testing.T) {
 	if tally.Counts[Payment][Done] < 8 || tally.Offered(Payment) != tally.Counts[Payment][Done] || most != 7 {
 		t.Errorf("%+v with at most %d at a time", tally, most)
 	}
+}
+
+// payAt starts a server, and makes a flood of payments over one connection to it.
+func payAt(t *testing.T, h *httptest.Server) *Flood {
+	t.Helper()
+	h.EnableHTTP2 = true
+	h.StartTLS()
+	t.Cleanup(h.Close)
+	f, err := New(t.Context(), Config{
+		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
+		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
 }
 
 // What is done after the time is over is nothing that can be done in it.
@@ -235,18 +242,7 @@ func TestOnlyWhatIsDoneInTimeIsDoneInTime(t *testing.T) {
 		}
 		_, _ = w.Write(nil)
 	}))
-	h.EnableHTTP2 = true
-	h.StartTLS()
-	defer h.Close()
-	var err error
-	f, err = New(t.Context(), Config{
-		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
-		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f = payAt(t, h)
 	tally := f.Closed(ctx, 1)
 	if tally.InTime != 3 || tally.Total(Done) != 4 {
 		t.Errorf("%+v", tally)
@@ -261,17 +257,7 @@ func TestACallWhoseConnectionEndsWasNotJustLeftWithoutAnAnswer(t *testing.T) {
 		_ = r.Context().Value(connOf{}).(net.Conn).Close()
 	}))
 	h.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connOf{}, c) }
-	h.EnableHTTP2 = true
-	h.StartTLS()
-	defer h.Close()
-	f, err := New(t.Context(), Config{
-		Site: h.URL, TLS: &tls.Config{RootCAs: h.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Rounds: [Kinds]int{1, 0, 0},
-		Payers: []Payer{{"ann", "token-ann"}, {"bob", "token-bob"}}, Conns: 1, Timeout: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := payAt(t, h)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	tally := f.Open(ctx, 1000)
