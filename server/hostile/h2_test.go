@@ -57,6 +57,13 @@ func (c *h2) begin() { c.hpack = hpack.NewEncoder(&c.header) }
 func (c *h2) read() {
 	defer close(c.ended)
 	c.framer.SetMaxReadFrameSize(1 << 20)
+	seen := make(map[uint32]bool) // a stream may be reset after it was ended
+	end := func(stream uint32) {
+		if !seen[stream] {
+			seen[stream] = true
+			c.answered.Add(1)
+		}
+	}
 	for {
 		frame, err := c.framer.ReadFrame()
 		if err != nil {
@@ -67,14 +74,14 @@ func (c *h2) read() {
 		case *http2.GoAwayFrame:
 			c.note(strings.TrimSpace(f.ErrCode.String() + " " + string(f.DebugData())))
 		case *http2.RSTStreamFrame:
-			c.answered.Add(1)
+			end(f.StreamID)
 		case *http2.HeadersFrame:
 			if f.StreamEnded() {
-				c.answered.Add(1)
+				end(f.StreamID)
 			}
 		case *http2.DataFrame:
 			if f.StreamEnded() {
-				c.answered.Add(1)
+				end(f.StreamID)
 			}
 		}
 	}
