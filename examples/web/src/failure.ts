@@ -29,11 +29,13 @@ export function describe(error: unknown): Problem {
   }
   const wait = error.retryAfterMs > 1000 ? ` Try again in ${Math.ceil(error.retryAfterMs / 1000)} seconds.` : "";
   const unknown = error.is("OUTCOME_UNKNOWN");
-  return { text: sentence(error.rawMessage) + wait, fields, reason: error.reason, unknown };
+  // Where no server has seen the call the browser speaks, or a proxy, and not to people.
+  const text = error.reason === "UNAVAILABLE" && error.requestId === "" ? "The server can't be reached. Check your connection, and try again." : sentence(error.rawMessage) + wait;
+  return { text, fields, reason: error.reason, unknown };
 }
 
 function sentence(text: string): string {
-  const trimmed = text.trim() || "The server can't be reached.";
+  const trimmed = text.trim();
   const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

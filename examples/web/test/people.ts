@@ -52,7 +52,8 @@ export async function cutOff({ page }: Visitor, call: string, lost: "answer" | "
   await first;
   await page.reload();
   return async () => {
-    await page.locator(".unfinished .notice").waitFor(); // It has asked, and asks no more by itself.
+    // It has asked, and asks no more by itself.
+    await page.locator(".unfinished .notice").getByText("The server can't be reached. Check your connection, and try again.").waitFor();
     await page.unroute(`**/*${call}`);
   };
 }
