@@ -29,11 +29,15 @@ type record struct {
 	opening *ledger.Opening
 }
 
-// ranges are ranges of ids, from each of first to that of last.
-type ranges struct{ first, last []uuid.UUID }
+// ranges are ranges of ids, from each of first to that of last, which has at most so
+// many.
+type ranges struct {
+	first, last []uuid.UUID
+	most        []int64
+}
 
 func (r *ranges) add(first, last uuid.UUID) {
-	r.first, r.last = append(r.first, first), append(r.last, last)
+	r.first, r.last, r.most = append(r.first, first), append(r.last, last), append(r.most, max(0, minus(last, first)+1))
 }
 
 // records reads the rows of a kind whose ids lie in ranges, in the order of the ids.
@@ -48,11 +52,14 @@ func records(ctx context.Context, q querier, kind int16, in ranges) ([]record, e
 	}
 }
 
-const selectTransactions = `
+// PostgreSQL can't know how few rows such a range has. It would rather read the table
+// for every range than look them up, if the bound didn't say so.
+const (
+	selectTransactions = `
 SELECT t.id, t.key_hash, t.fingerprint, t.create_time, t.kind, coalesce(t.note, ''), t.details, t.salt, t.commitment,
        (t.note IS NOT NULL OR t.details IS NOT NULL), coalesce(a.code, ''), coalesce(s.code, ''), e.amount
-  FROM unnest($1::uuid[], $2::uuid[]) AS w (first, last)
-  JOIN transactions t ON t.id BETWEEN w.first AND w.last
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS w (first, last, most)
+ CROSS JOIN LATERAL (SELECT * FROM transactions WHERE id BETWEEN w.first AND w.last ORDER BY id LIMIT w.most) t
  CROSS JOIN LATERAL (
        SELECT 0 AS position, t.a_account AS account_id, t.a_amount AS amount
        UNION ALL SELECT 1, t.b_account, t.b_amount
@@ -62,10 +69,17 @@ SELECT t.id, t.key_hash, t.fingerprint, t.create_time, t.kind, coalesce(t.note, 
   LEFT JOIN assets s ON s.id = a.asset_id
  ORDER BY t.id, e.position`
 
+	selectRecords = `
+SELECT r.id, r.create_time, r.actor_kind, r.actor_id, r.action, r.subject, r.details, r.client_ip, r.request_id, r.salt, r.commitment
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS w (first, last, most)
+ CROSS JOIN LATERAL (SELECT * FROM audit_records WHERE id BETWEEN w.first AND w.last ORDER BY id LIMIT w.most) r
+ ORDER BY r.id`
+)
+
 var errNoSalt = errors.New("it has a text but no salt")
 
 func transactions(ctx context.Context, q querier, in ranges) ([]record, error) {
-	rows, err := q.Query(ctx, selectTransactions, in.first, in.last)
+	rows, err := q.Query(ctx, selectTransactions, in.first, in.last, in.most)
 	if err != nil {
 		return nil, fmt.Errorf("reading transactions: %w", err)
 	}
@@ -114,14 +128,8 @@ func transactions(ctx context.Context, q querier, in ranges) ([]record, error) {
 	return list, nil
 }
 
-const selectRecords = `
-SELECT r.id, r.create_time, r.actor_kind, r.actor_id, r.action, r.subject, r.details, r.client_ip, r.request_id, r.salt, r.commitment
-  FROM unnest($1::uuid[], $2::uuid[]) AS w (first, last)
-  JOIN audit_records r ON r.id BETWEEN w.first AND w.last
- ORDER BY r.id`
-
 func auditRecords(ctx context.Context, q querier, in ranges) ([]record, error) {
-	rows, err := q.Query(ctx, selectRecords, in.first, in.last)
+	rows, err := q.Query(ctx, selectRecords, in.first, in.last, in.most)
 	if err != nil {
 		return nil, fmt.Errorf("reading audit records: %w", err)
 	}
