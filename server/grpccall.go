@@ -151,15 +151,24 @@ func (s *grpcStream) Receive(msg any) error {
 
 // SendHeaders sends the headers without waiting for the first message.
 func (s *grpcStream) SendHeaders() error {
-	return connectError(s.flush(s.stream.SendHeader))
+	return s.sent(s.flush(s.stream.SendHeader))
 }
 
 // Send sends the next message.
 func (s *grpcStream) Send(msg any) error {
 	if err := s.flush(s.stream.SetHeader); err != nil {
-		return connectError(err)
+		return s.sent(err)
 	}
-	return connectError(s.stream.SendMsg(msg))
+	return s.sent(s.stream.SendMsg(msg))
+}
+
+// sent turns what came of sending into Connect's. Where the client has left before the
+// headers went out, grpc-go says that they were sent twice.
+func (s *grpcStream) sent(err error) error {
+	if gone := s.stream.Context().Err(); err != nil && gone != nil {
+		err = status.FromContextError(gone).Err()
+	}
+	return connectError(err)
 }
 
 // receive reads one message by way of a frame, because grpc-go answers an error
