@@ -71,6 +71,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	// Production's procedures; the sandbox only helped to make all that.
 	w.replica = startReplica(t, url, "--secret-file", secret, "--sms-webhook-url", newGateway(t).url)
 	methods := procedures(t)
+	w.settled(t)
 	before := w.snapshot(t)
 	withstand(t, "others' ids", []*replica{w.replica}, [][]errand{looks(t, honest, w.replica)}, func(context.Context) string {
 		calls := 0

@@ -13,6 +13,17 @@ import (
 // counted are tables in which it is noted that somebody tried.
 var counted = map[string]bool{"challenges": true, "auth_events": true, "audit_records": true, "rate_limits": true}
 
+// settled waits until the server has done what it does by itself, some time after a
+// checkout is paid.
+func (w *world) settled(t testing.TB) {
+	t.Helper()
+	conn := w.connect(t)
+	eventually(t, "what was paid has been seen to", func() (done bool) {
+		must(t, conn.QueryRow(t.Context(), "SELECT NOT EXISTS (SELECT FROM checkouts WHERE due_time IS NOT NULL)").Scan(&done))
+		return done
+	})
+}
+
 // snapshot is a checksum of every row that names something of the prize, by table
 // and thing.
 func (w *world) snapshot(t testing.TB) map[string]string {
