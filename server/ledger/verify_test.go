@@ -34,9 +34,10 @@ func blocked(ctx context.Context, t testing.TB, books *moneytest.Books, c ledger
 		_, err := c.Verify(ctx, &ledgerv1.VerifyRequest{})
 		done <- err
 	}()
-	// A lock that somebody waits for shows that the verification has begun.
+	// Who waits for this lock shows that the verification has begun; who waits for another
+	// may be another test's, whose tables have the same numbers.
 	for waiting := false; !waiting; time.Sleep(time.Millisecond) {
-		err := tx.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass)`).Scan(&waiting)
+		err := tx.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&waiting)
 		if err != nil {
 			t.Fatal(err)
 		}
