@@ -138,14 +138,23 @@ func TestCaptureVoidAndExpiryHaveOneWinner(t *testing.T) {
 	books.Fund(t, alice, "100.00 USD")
 	expiry := time.Now().Add(3 * time.Second)
 	holds := make([]*ledgerv1.Hold, rounds)
-	for i := range holds {
-		req := holdOf(fmt.Sprint("h", i), alice, "1")
-		req.ExpireTime = timestamppb.New(expiry)
-		holds[i] = mustHold(t, replicas[i%2].as(newOperator()), req)
+	var done sync.WaitGroup
+	for i := range holds { // at once, or a busy machine isn't done before they expire
+		done.Go(func() {
+			req := holdOf(fmt.Sprint("h", i), alice, "1")
+			req.ExpireTime = timestamppb.New(expiry)
+			res, err := replicas[i%2].as(newOperator()).CreateHold(t.Context(), req)
+			if err != nil {
+				t.Errorf("hold %d: %v", i, err)
+			}
+			holds[i] = res.GetHold()
+		})
+	}
+	if done.Wait(); t.Failed() {
+		return
 	}
 	// Calls come around the moment at which all expire.
 	var captures, voids [rounds]atomic.Bool
-	var done sync.WaitGroup
 	for i, hold := range holds {
 		try := func(r replica, won *atomic.Bool, call func(ctx context.Context, r replica) error) {
 			time.Sleep(time.Until(expiry.Add(time.Duration(i-rounds/2) * 4 * time.Millisecond)))
