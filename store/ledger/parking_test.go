@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/ledger"
 )
 
@@ -69,11 +70,12 @@ func TestAnAccountLockedElsewhereStopsOnlyItsOwnCommands(t *testing.T) {
 
 func TestACommandOnALockedAccountIsGivenUpWhenPatienceEnds(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, 1, ledger.Config{Patience: 400 * time.Millisecond})
+	b := newBooks(t, 1, ledger.Config{})
+	hasty := b.join(ledger.Config{Patience: 400 * time.Millisecond}, store.Config{})
 	from, to := b.account("user/1/main", jpy, 100), b.account("user/2/main", jpy, 0)
 	letGo := b.impolite(to)
 	command := transfer("k", from, to, 10)
-	if a := <-commit(ctx, b.ledgers[0], command); !errors.Is(a.err, ledger.ErrUnavailable) || errors.Is(a.err, ledger.ErrOutcomeUnknown) {
+	if a := <-commit(ctx, hasty, command); !errors.Is(a.err, ledger.ErrUnavailable) || errors.Is(a.err, ledger.ErrOutcomeUnknown) {
 		t.Errorf("while the account stays locked: %+v", a)
 	}
 	letGo()
