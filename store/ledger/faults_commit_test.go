@@ -148,7 +148,7 @@ func TestAReplayWhileTheDatabaseIsAwayIsAnsweredAfterwards(t *testing.T) {
 	c := newTown(t, impatient)
 	deeds := c.ofEachKind()
 	for _, d := range deeds {
-		c.must(d)
+		c.prepare(d)
 	}
 	c.wire.unplug()
 	c.endedAs(ledger.ErrUnavailable, deeds, c.atOnce(deeds))

@@ -155,11 +155,11 @@ func (c *town) ofEachKind() []*deed {
 	var open []*paperHold
 	for i := range 4 {
 		d := c.holding(c.people[i], 20, time.Hour)
-		c.must(d)
+		c.prepare(d)
 		open = append(open, d.errands[0].hold)
 	}
 	paid := c.between(0, 1, 5)
-	c.must(paid)
+	c.prepare(paid)
 	return []*deed{
 		c.between(2, 3, 5),
 		c.holding(c.people[0], 7, time.Hour),
@@ -176,6 +176,17 @@ func (c *town) must(d *deed) {
 	if err := c.do(d); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// prepare does a deed on which a test is founded, again if a busy machine takes longer
+// than the ledger's patience. Nothing of that counts as a finding.
+func (c *town) prepare(d *deed) {
+	c.t.Helper()
+	replays := c.replays
+	if err := c.untilDefinite(d); err != nil {
+		c.t.Fatal(err)
+	}
+	d.unknown, c.replays = false, replays
 }
 
 // together does deeds in one batch: they queue up behind one that is refused, and

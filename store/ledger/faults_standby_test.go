@@ -154,7 +154,7 @@ func unreplicatedIsUnknown(t *testing.T, url string) {
 	deeds := c.ofEachKind()
 	replayed := slices.DeleteFunc(c.ofEachKind(), func(d *deed) bool { return d.errands[0].moves != [2]move{} })
 	for _, d := range replayed {
-		c.must(d)
+		c.prepare(d)
 	}
 	p := newPrimary(t, url)
 	p.loseStandby()

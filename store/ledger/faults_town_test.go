@@ -50,6 +50,7 @@ func newTownAt(t *testing.T, superuser, login string, cfg ledger.Config) *town {
 	t.Helper()
 	c := &town{books: &books{t: t, url: superuser}}
 	t.Cleanup(c.verify)
+	c.settlePeople()
 	w, through := newWire(t, login)
 	c.wire = w
 	s := storetest.Open(t, store.Config{URL: through})
@@ -57,14 +58,21 @@ func newTownAt(t *testing.T, superuser, login string, cfg ledger.Config) *town {
 	l := ledger.New(s.Pool, cfg)
 	t.Cleanup(l.Close)
 	t.Cleanup(func() { w.obey(nil); w.fray(nil); w.unplug(); w.plug() })
-	c.stores, c.ledgers = append(c.stores, s), append(c.ledgers, l)
+	c.stores, c.ledgers = []*store.Store{s}, []*ledger.Ledger{l}
+	c.paid = c.count(`SELECT count(*) FROM transactions`)
+	return c
+}
+
+// settlePeople gives everybody their money by a ledger that has as much patience as a
+// busy machine needs.
+func (c *town) settlePeople() {
+	c.t.Helper()
+	defer c.join(ledger.Config{}, store.Config{}).Close()
 	for i := range townSize {
 		p := &purse{code: fmt.Sprintf("user/%d/main/USD", i), balance: townMoney}
 		p.id = c.account(p.code, usd, townMoney)
 		c.people = append(c.people, p)
 	}
-	c.paid = c.count(`SELECT count(*) FROM transactions`)
-	return c
 }
 
 func (c *town) ledger() *ledger.Ledger { return c.ledgers[0] }
