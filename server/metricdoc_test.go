@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -83,17 +84,23 @@ func TestEveryMetricIsDocumentedAndServed(t *testing.T) {
 	if _, err := watch.Receive(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.pay(ann, bob, "1", "a"); err != nil {
-		t.Fatal(err)
-	}
-	// The committer's connection breaks, and so does the next attempt.
+	// The committer's connection breaks, and so does the next attempt: unless it wasn't used
+	// for a second, after which it is looked at first.
 	owner := storetest.Open(t, store.Config{URL: storetest.URL(db), Role: store.NoRole})
-	if _, err := owner.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query IN ('COMMIT', 'ROLLBACK')`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.pay(ann, bob, "1", "b"); err != nil {
-		t.Fatal(err)
-	}
+	payments := 0
+	eventually(t, "an attempt to commit fails", func() bool {
+		payments++
+		for _, key := range []string{"a", "b"} {
+			if _, err := s.pay(ann, bob, "0.01", fmt.Sprint(key, payments)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := owner.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query IN ('COMMIT', 'ROLLBACK')`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, failed := served(t, "http://"+r.Addr())["ledger_retries_total"]
+		return failed
+	})
 	want, got := documented(t), map[string]string(nil)
 	if len(want) < 40 {
 		t.Fatalf("only %d metrics could be read from METRICS.md", len(want))
