@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -69,7 +68,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, port: freePort(t)}
+	s := &site{t: t, port: freePort()}
 	if s.dir, err = os.MkdirTemp(storetest.Parent(), "tillbook-restore-"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +88,7 @@ func newSite(t *testing.T) *site {
 		"/usr/lib/postgresql/15/bin", found.Bin,
 		"/var/lib/postgresql/15", s.dir, "/etc/postgresql/15/main", filepath.Join(s.dir, "etc"), "/var/lib/pgbackrest", filepath.Join(s.dir, "repository"),
 		"/var/lib/tillbook", filepath.Join(s.dir, "outside"), "/var/run/postgresql", s.dir,
-		"5432", s.port, "5433", freePort(t),
+		"5432", s.port, "5433", freePort(),
 	}
 	if err := os.Mkdir(filepath.Join(s.dir, "outside"), 0o755); err != nil {
 		t.Fatal(err)
@@ -97,17 +96,8 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+func freePort() string {
+	_, port, _ := strings.Cut(freeAddress(), ":")
 	return port
 }
 

@@ -47,7 +47,7 @@ type served struct {
 
 func (d *deployment) serve(secret string) *served {
 	d.t.Helper()
-	s := &served{web: freeAddress(d.t), grpc: freeAddress(d.t), ended: make(chan error, 1)}
+	s := &served{web: freeAddress(), grpc: freeAddress(), ended: make(chan error, 1)}
 	s.process = exec.Command("tillbook", "serve", "--sandbox", "--database-url", d.url, "--secret-file", secret,
 		"--listen", s.web, "--grpc-listen", s.grpc, "--drain-delay", "300ms", "--grace", "10s", "--log-level", "warn")
 	log := &strings.Builder{}

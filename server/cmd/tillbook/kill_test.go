@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -84,12 +83,8 @@ func (m *massacre) prepare() {
 	if err := os.WriteFile(m.secret, []byte(base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
 		m.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.address = listener.Addr().String()
-	_ = listener.Close()
+	m.address = freeAddress()
+	var err error
 	if m.log, err = os.Create(filepath.Join(m.t.TempDir(), "log")); err != nil {
 		m.t.Fatal(err)
 	}

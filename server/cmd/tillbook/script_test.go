@@ -71,21 +71,14 @@ func setUpScript(env *testscript.Env) error {
 }
 
 func freeport(ts *testscript.TestScript, _ bool, args []string) {
-	listener := mustListen(ts)
-	ts.Setenv(args[0], listener.Addr().String())
-	ts.Check(listener.Close())
+	ts.Setenv(args[0], freeAddress())
 }
 
 func listen(ts *testscript.TestScript, _ bool, args []string) {
-	listener := mustListen(ts)
-	ts.Setenv(args[0], listener.Addr().String())
-	ts.Defer(func() { _ = listener.Close() })
-}
-
-func mustListen(ts *testscript.TestScript) net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	return listener
+	ts.Setenv(args[0], listener.Addr().String())
+	ts.Defer(func() { _ = listener.Close() })
 }
 
 // patience is how long a script waits before it is taken to hang.
