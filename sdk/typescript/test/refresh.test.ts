@@ -8,7 +8,7 @@ import { Network } from "./faults.js";
 import { join } from "./people.js";
 import { ownServer } from "./server.js";
 
-const LIFE_MS = 1_500;
+const LIFE_MS = 4_000; // In which even a busy machine makes thirty calls.
 const REFRESH = "AuthService/Refresh";
 const baseUrl = await ownServer("--access-life", `${LIFE_MS}ms`);
 
