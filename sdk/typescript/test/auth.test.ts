@@ -47,10 +47,10 @@ test("Waits that the server asks for and that are long are left to the caller", 
   const began = Date.now();
   await assert.rejects(client.auth.resendCode(challenge), (error) => {
     assert.ok(reason("RATE_LIMITED")(error));
-    assert.ok((error as TillbookError).retryAfterMs > 1_000);
+    assert.ok((error as TillbookError).retryAfterMs > 20_000);
     return true;
   });
-  assert.ok(Date.now() - began < 1_000);
+  assert.ok(Date.now() - began < 10_000);
 });
 
 test("A device that was verified signs in at once, another one with a code", async () => {
