@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +23,18 @@ import (
 // A scenario that breaks nothing, or nothing that anybody uses, proves nothing. What
 // follows asks whether a fault happened and who was there to feel it.
 
-// probe asks within a second, on a connection of its own.
-var probe = &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// probe asks on a connection of its own.
+var probe = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// ask gets something of a replica's, past the load balancer.
+// ask gets something of a replica's within a second, past the load balancer.
 func ask(ctx context.Context, r *stack.Replica, path string) (*http.Response, []byte, error) {
+	return askWithin(ctx, time.Second, r, path)
+}
+
+// askWithin is ask for what a replica may have to leave waiting.
+func askWithin(ctx context.Context, d time.Duration, r *stack.Replica, path string) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.HTTP()+path, http.NoBody)
 	if err != nil {
 		return nil, nil, err
@@ -43,7 +51,7 @@ func ask(ctx context.Context, r *stack.Replica, path string) (*http.Response, []
 
 // served is how many calls a replica has ended since it was started.
 func served(ctx context.Context, r *stack.Replica) (n float64, err error) {
-	_, body, err := ask(ctx, r, "/metrics")
+	_, body, err := askWithin(ctx, patience, r, "/metrics")
 	if err != nil {
 		return 0, fmt.Errorf("asking %s how much it has served: %w", r.Name(), err)
 	}
@@ -86,23 +94,38 @@ func (r *rack) busy(ctx context.Context, since []float64) error {
 	return nil
 }
 
-// acknowledged has something acknowledged before the fault and once all was whole again.
-func (t *trial) acknowledged(operations []record.Operation, fault, whole time.Duration) {
-	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read} {
-		early, late := 0, 0
-		for i := range operations {
-			switch o := &operations[i]; {
-			case o.Kind != kind || o.Answer.Outcome != record.Done:
-			case o.Return < fault:
-				early++
-			case o.Call >= whole:
-				late++
-			}
+// flows lets the traffic run for a while, and on until something of each kind was begun
+// and acknowledged in it.
+func (t *trial) flows(ctx context.Context, d time.Duration) error {
+	since := t.mix.Record().Now()
+	if err := pause(ctx, d); err != nil {
+		return err
+	}
+	for until := time.Now().Add(patience); ; {
+		kind := missing(t.mix.Record().Operations(), since)
+		if kind == "" {
+			return nil
 		}
-		if early == 0 || late == 0 {
-			t.wrong("traffic: %d of kind %s were acknowledged before the fault, and %d begun and acknowledged after it", early, kind, late)
+		if time.Now().After(until) {
+			t.wrong("traffic: nothing of kind %s was begun and acknowledged within %s", kind, d+patience)
+			return nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
 		}
 	}
+}
+
+// missing is a kind of which nothing was begun since a time and acknowledged.
+func missing(operations []record.Operation, since time.Duration) record.Kind {
+	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read} {
+		if !slices.ContainsFunc(operations, func(o record.Operation) bool {
+			return o.Kind == kind && o.Answer.Outcome == record.Done && o.Call >= since
+		}) {
+			return kind
+		}
+	}
+	return ""
 }
 
 // life is something with a process that can be killed.

@@ -24,6 +24,8 @@ const (
 	// before and after are how long the traffic runs before the fault and once all is
 	// whole again.
 	before, after = 2 * time.Second, 3 * time.Second
+	// patience is how much longer what a busy machine may be late with is waited for.
+	patience = 30 * time.Second
 	// resolveTimeout bounds how long it may then take until the outcome of everything
 	// is known, and listenTimeout until the streams have told it.
 	resolveTimeout, listenTimeout = 45 * time.Second, 12 * time.Second
@@ -179,14 +181,13 @@ func (r *rack) torture(ctx context.Context, s *scenario, out *row) error {
 		return err
 	}
 	t := &trial{rack: r, mix: m}
-	if err := pause(ctx, before); err != nil {
+	if err := t.flows(ctx, before); err != nil {
 		return err
 	}
 	if err := r.busy(ctx, idle); err != nil {
 		return err
 	}
 	t.ends()
-	fault := t.over
 	if err := s.fault(ctx, t); err != nil {
 		return errors.Join(fmt.Errorf("the fault: %w", err), r.heal())
 	}
@@ -197,8 +198,7 @@ func (r *rack) torture(ctx context.Context, s *scenario, out *row) error {
 	if err != nil {
 		return err
 	}
-	whole := m.Record().Now()
-	if err := pause(ctx, after); err != nil {
+	if err := t.flows(ctx, after); err != nil {
 		return err
 	}
 	v, err := t.judge(ctx)
@@ -209,7 +209,6 @@ func (r *rack) torture(ctx context.Context, s *scenario, out *row) error {
 		err = t.keepHistory(s.name)
 	}
 	out.verdict, out.recovered = v, max(0, v.LastError-t.over, back-t.over)
-	t.acknowledged(m.Record().Operations(), fault, whole)
 	for _, check := range t.checks {
 		err = errors.Join(err, check(ctx, v))
 	}
