@@ -309,7 +309,7 @@ func (m *matrix) call(a attempt) (string, error) {
 	_ = stream.Send(a.request)
 	_ = stream.CloseSend()
 	err = stream.Receive(answer)
-	if errors.Is(err, io.EOF) || ctx.Err() != nil {
+	if errors.Is(err, io.EOF) || ctx.Err() != nil || connect.CodeOf(err) == connect.CodeDeadlineExceeded { // whichever side sees it first
 		err = nil
 	}
 	return prototext.Format(answer), err
