@@ -25,7 +25,7 @@ const (
 	// whole again.
 	before, after = 2 * time.Second, 3 * time.Second
 	// patience is how much longer what a busy machine may be late with is waited for.
-	patience = 30 * time.Second
+	patience = 10 * time.Second
 	// resolveTimeout bounds how long it may then take until the outcome of everything
 	// is known, and listenTimeout until the streams have told it.
 	resolveTimeout, listenTimeout = 45 * time.Second, 12 * time.Second
