@@ -13,17 +13,19 @@ import (
 )
 
 const listRefunds = `-- name: ListRefunds :many
-SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time, f.amount::text AS amount
+SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time,
+       f.amount::text AS amount, d.taken::text AS taken
   FROM (
-        SELECT DISTINCT e.transaction_id
-          FROM accounts AS a
+        SELECT e.transaction_id, -sum(e.amount) AS taken
+          FROM unnest($1::text[]) AS p (prefix)
+          JOIN accounts AS a ON a.code >= p.prefix AND a.code < p.prefix || '~'
          CROSS JOIN LATERAL (
-               SELECT x.transaction_id FROM account_entries AS x
+               SELECT x.transaction_id, x.amount FROM account_entries AS x
                 WHERE x.account_id = a.id
-                  AND x.version > (SELECT account_version_before(a.id, $1::timestamptz, '00000000-0000-0000-0000-000000000000'))
-                  AND x.version <= (SELECT account_version_before(a.id, $2::timestamptz, '00000000-0000-0000-0000-000000000000'))
+                  AND x.version > (SELECT account_version_before(a.id, $2::timestamptz, '00000000-0000-0000-0000-000000000000'))
+                  AND x.version <= (SELECT account_version_before(a.id, $3::timestamptz, '00000000-0000-0000-0000-000000000000'))
                ) AS e
-         WHERE a.code >= $3::text AND a.code < $3::text || '~'
+         GROUP BY e.transaction_id
        ) AS d
   JOIN transactions AS t ON t.id = d.transaction_id
   JOIN refunds AS f ON f.transaction_id = t.id
@@ -39,9 +41,9 @@ SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t
 `
 
 type ListRefundsParams struct {
+	Prefixes      []string
 	StartTime     time.Time
 	EndTime       time.Time
-	Prefix        string
 	AfterID       uuid.UUID
 	StoreID       *uuid.UUID
 	TerminalID    *uuid.UUID
@@ -59,15 +61,17 @@ type ListRefundsRow struct {
 	TransactionID uuid.UUID
 	CreateTime    time.Time
 	Amount        string
+	Taken         string
 }
 
 // ListRefunds lists what was given back of a merchant's checkouts in a range of time,
-// whenever they were paid, in the order of the transactions' ids.
+// whenever they were paid, in the order of the transactions' ids. Taken is what that
+// took out of the accounts under some codes, which are all of the merchant's.
 func (q *Queries) ListRefunds(ctx context.Context, arg ListRefundsParams) ([]ListRefundsRow, error) {
 	rows, err := q.db.Query(ctx, listRefunds,
+		arg.Prefixes,
 		arg.StartTime,
 		arg.EndTime,
-		arg.Prefix,
 		arg.AfterID,
 		arg.StoreID,
 		arg.TerminalID,
@@ -91,6 +95,7 @@ func (q *Queries) ListRefunds(ctx context.Context, arg ListRefundsParams) ([]Lis
 			&i.TransactionID,
 			&i.CreateTime,
 			&i.Amount,
+			&i.Taken,
 		); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,8 @@
 // The customer pays the total, tip included: to Tillbook the fee of the rate that was
 // in force when the checkout was made, to the merchant's pending account the rest,
 // exactly. A refund goes back to the customer from the merchant's pending account,
-// as far as that has it, and else from the available one; the fee stays.
+// as far as that has it, and else from the available one; the fee stays. What an
+// operator gives back whole comes from whoever got it, the fee from Tillbook.
 //
 // # Events
 //

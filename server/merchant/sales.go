@@ -45,7 +45,8 @@ type happening struct {
 	asset       ledger.Asset
 	reference   string
 	gross       ledger.Amount // tip included
-	tip, fee    ledger.Amount
+	tip         ledger.Amount
+	fee         ledger.Amount // negative if it was given back
 	refunded    ledger.Amount
 	net         ledger.Amount // signed
 }
@@ -122,7 +123,9 @@ func tipOf(paid, amount ledger.Amount) (ledger.Amount, error) {
 
 func (s *Service) eachRefund(ctx context.Context, of *selection, f func(*happening) error) error {
 	q := store.ListRefundsParams{
-		Prefix: money.MerchantScope(of.merchant) + "/", StartTime: of.start, EndTime: of.end,
+		// What it owes is the merchant's, too.
+		Prefixes:  []string{money.MerchantScope(of.merchant) + "/", ledger.ReceivableCode(id.Format(id.Merchant, of.merchant), "")},
+		StartTime: of.start, EndTime: of.end,
 		StoreID: of.store, TerminalID: of.terminal, CounterUserID: of.counterUser, MaxRows: salePage,
 	}
 	for {
@@ -131,25 +134,40 @@ func (s *Service) eachRefund(ctx context.Context, of *selection, f func(*happeni
 			return fmt.Errorf("reading refunds: %w", err)
 		}
 		for i := range page {
-			r := &page[i]
-			h := &happening{
-				refund: true, time: r.CreateTime, checkout: r.ID, transaction: r.TransactionID,
-				store: r.StoreID, terminal: r.TerminalID, user: r.CreatedBy, reference: r.Reference,
-			}
-			if h.asset, err = s.ledger.AssetByID(ctx, ledger.AssetID(r.AssetID)); err != nil {
+			h, err := s.refund(ctx, &page[i])
+			if err != nil {
 				return err
 			}
-			if h.refunded, err = ledger.ParseDecimal(r.Amount, 0); err != nil {
-				return err
-			}
-			h.net = h.refunded.Neg()
 			if err := f(h); err != nil {
 				return err
 			}
-			q.AfterID = r.TransactionID
+			q.AfterID = page[i].TransactionID
 		}
 		if len(page) < salePage {
 			return nil
 		}
 	}
+}
+
+// refund reads what was given back. What the customer got and the merchant didn't give
+// is of the fee.
+func (s *Service) refund(ctx context.Context, r *store.ListRefundsRow) (*happening, error) {
+	h := &happening{
+		refund: true, time: r.CreateTime, checkout: r.ID, transaction: r.TransactionID,
+		store: r.StoreID, terminal: r.TerminalID, user: r.CreatedBy, reference: r.Reference,
+	}
+	var err error
+	if h.asset, err = s.ledger.AssetByID(ctx, ledger.AssetID(r.AssetID)); err != nil {
+		return nil, err
+	}
+	if h.refunded, err = ledger.ParseDecimal(r.Amount, 0); err != nil {
+		return nil, err
+	}
+	taken, err := ledger.ParseDecimal(r.Taken, 0)
+	if err != nil {
+		return nil, err
+	}
+	h.net = taken.Neg()
+	h.fee, err = taken.Sub(h.refunded)
+	return h, err
 }

@@ -19,19 +19,22 @@ SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c
  LIMIT @max_rows;
 
 -- ListRefunds lists what was given back of a merchant's checkouts in a range of time,
--- whenever they were paid, in the order of the transactions' ids.
+-- whenever they were paid, in the order of the transactions' ids. Taken is what that
+-- took out of the accounts under some codes, which are all of the merchant's.
 -- name: ListRefunds :many
-SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time, f.amount::text AS amount
+SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time,
+       f.amount::text AS amount, d.taken::text AS taken
   FROM (
-        SELECT DISTINCT e.transaction_id
-          FROM accounts AS a
+        SELECT e.transaction_id, -sum(e.amount) AS taken
+          FROM unnest(sqlc.arg(prefixes)::text[]) AS p (prefix)
+          JOIN accounts AS a ON a.code >= p.prefix AND a.code < p.prefix || '~'
          CROSS JOIN LATERAL (
-               SELECT x.transaction_id FROM account_entries AS x
+               SELECT x.transaction_id, x.amount FROM account_entries AS x
                 WHERE x.account_id = a.id
                   AND x.version > (SELECT account_version_before(a.id, sqlc.arg(start_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
                   AND x.version <= (SELECT account_version_before(a.id, sqlc.arg(end_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
                ) AS e
-         WHERE a.code >= sqlc.arg(prefix)::text AND a.code < sqlc.arg(prefix)::text || '~'
+         GROUP BY e.transaction_id
        ) AS d
   JOIN transactions AS t ON t.id = d.transaction_id
   JOIN refunds AS f ON f.transaction_id = t.id

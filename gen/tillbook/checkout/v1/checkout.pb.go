@@ -583,7 +583,8 @@ type Payment struct {
 	Tip *v1.Money `protobuf:"bytes,3,opt,name=tip,proto3" json:"tip,omitempty"`
 	// What the customer pays: amount and tip. Less than that if less was captured.
 	Total *v1.Money `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
-	// What Tillbook keeps of the total. Only the merchant sees it; unset for others.
+	// What Tillbook keeps of the total; what is given back later doesn't change it here.
+	// Only the merchant sees it; unset for others.
 	Fee *v1.Money `protobuf:"bytes,5,opt,name=fee,proto3" json:"fee,omitempty"`
 	// What the merchant gets: total less fee. Only the merchant sees it.
 	Net *v1.Money `protobuf:"bytes,6,opt,name=net,proto3" json:"net,omitempty"`

@@ -1164,7 +1164,7 @@ type Totals struct {
 	Tips *v1.Money `protobuf:"bytes,3,opt,name=tips,proto3" json:"tips,omitempty"`
 	// What was given back in that time, of whatever sale.
 	Refunds *v1.Money `protobuf:"bytes,4,opt,name=refunds,proto3" json:"refunds,omitempty"`
-	// What Tillbook kept.
+	// What Tillbook kept, less the fees of what an operator gave back whole.
 	Fees *v1.Money `protobuf:"bytes,5,opt,name=fees,proto3" json:"fees,omitempty"`
 	// Gross less refunds and fees.
 	Net           *v1.Money `protobuf:"bytes,6,opt,name=net,proto3" json:"net,omitempty"`

@@ -280,7 +280,8 @@ export type Payment = Message<"tillbook.checkout.v1.Payment"> & {
   total?: Money;
 
   /**
-   * What Tillbook keeps of the total. Only the merchant sees it; unset for others.
+   * What Tillbook keeps of the total; what is given back later doesn't change it here.
+   * Only the merchant sees it; unset for others.
    *
    * @generated from field: tillbook.money.v1.Money fee = 5;
    */

@@ -629,7 +629,7 @@ export type Totals = Message<"tillbook.merchant.v1.Totals"> & {
   refunds?: Money;
 
   /**
-   * What Tillbook kept.
+   * What Tillbook kept, less the fees of what an operator gave back whole.
    *
    * @generated from field: tillbook.money.v1.Money fees = 5;
    */
