@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -48,6 +49,23 @@ func (d *Desk) HoldEvents(ctx context.Context, hold uuid.UUID, h Happening) ([]l
 		return nil, err
 	}
 	return c.events(h), nil
+}
+
+// RefundEvents are what is told when somebody else than the desk gives a transaction
+// back: that the checkout which it paid was refunded, or nothing if it paid none.
+func (d *Desk) RefundEvents(ctx context.Context, payment uuid.UUID) ([]ledger.Event, error) {
+	rows, err := d.store.Queries().ListCheckoutsOfTransactions(ctx, []uuid.UUID{payment})
+	if err != nil {
+		return nil, fmt.Errorf("finding the checkout of a transaction: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	c, err := d.get(ctx, Scope{}, rows[0].CheckoutID)
+	if err != nil {
+		return nil, err
+	}
+	return c.events(Refund), nil
 }
 
 // told are events of several checkouts as columns.

@@ -24,6 +24,7 @@ type sale struct {
 	operator ledgerv1connect.LedgerServiceClient
 	desk     *checkout.Desk
 	customer moneytest.User
+	owner    moneytest.User
 	shop     checkouttest.Shop
 	id       uuid.UUID
 }
@@ -32,13 +33,12 @@ func authorize(t testing.TB) *sale {
 	t.Helper()
 	books := moneytest.New(t)
 	r := serve(t, books)
-	s := &sale{TB: t, replica: r, operator: r.as(newOperator()), customer: books.User(t, "alice")}
-	owner := books.User(t, "owner")
+	s := &sale{TB: t, replica: r, operator: r.as(newOperator()), customer: books.User(t, "alice"), owner: books.User(t, "owner")}
 	books.Fund(t, s.customer, "10.00 USD")
-	s.shop = checkouttest.Open(t, r.Store, owner.ID)
+	s.shop = checkouttest.Open(t, r.Store, s.owner.ID)
 	s.desk = checkout.New(checkout.Deps{Store: r.Store, Ledger: r.Ledger})
 	c, err := s.desk.Create(t.Context(), &checkout.Draft{
-		By: checkout.Caller{User: owner.ID}, Key: "sale", Merchant: s.shop.Merchant, Terminal: s.shop.Terminal,
+		By: checkout.Caller{User: s.owner.ID}, Key: "sale", Merchant: s.shop.Merchant, Terminal: s.shop.Terminal,
 		Amount: usd("4.00"), Capture: checkoutv1.CaptureMode_CAPTURE_MODE_MANUAL,
 	})
 	if err != nil {
@@ -127,6 +127,37 @@ func TestCapturingACheckoutsHoldTellsTheShop(t *testing.T) {
 				capture("last", s.hold(), last.final, last.amount)
 			}
 			s.wantTold(checkout.Succeed, checkout.Succeeded)
+		})
+	}
+}
+
+// A payment that an operator gives back, in part, whole or as a mistake, is refunded
+// for the shop as well.
+func TestGivingAPaymentBackTellsTheShop(t *testing.T) {
+	for _, how := range []string{"in part", "whole", "reversed"} {
+		t.Run(how, func(t *testing.T) {
+			s := authorize(t)
+			paid, err := s.desk.Capture(t.Context(), &checkout.Change{
+				By: checkout.Caller{User: s.owner.ID}, Key: "capture", Merchant: s.shop.Merchant, Checkout: id.Format(id.Checkout, s.id),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := mustPost(t, s.operator, post("other", "no sale", s.customer.Account("USD")+" -1 USD", "system/hotel/USD 1 USD"))
+			mustRefund(t, s.operator, refundOf("other-back", other, "1"))
+			s.wantUntold(checkout.Refund)
+			sold := &ledgerv1.Transaction{TransactionId: id.Format(id.Transaction, paid.Payment)}
+			for range 2 {
+				switch how {
+				case "in part":
+					mustRefund(t, s.operator, refundOf("back", sold, "1.50"))
+				case "whole":
+					mustRefund(t, s.operator, refundOf("back", sold, ""))
+				default:
+					mustReverse(t, s.operator, reversalOf("back", sold, true))
+				}
+			}
+			s.wantTold(checkout.Refund, checkout.Succeeded)
 		})
 	}
 }

@@ -19,8 +19,12 @@ func (s *Service) RefundTransaction(ctx context.Context, req *ledgerv1.RefundTra
 	if err != nil {
 		return nil, err
 	}
+	events, err := s.checkouts.RefundEvents(ctx, original.ID)
+	if err != nil {
+		return nil, err
+	}
 	refund := books.Refund{
-		Original: original.ID, Kind: books.KindRefund, Note: req.GetReason(), Details: detailsOf(rpc.PrincipalFrom(ctx).Operator),
+		Original: original.ID, Kind: books.KindRefund, Note: req.GetReason(), Details: detailsOf(rpc.PrincipalFrom(ctx).Operator), Events: events,
 	}
 	said := "all"
 	if req.GetAmount() != nil {
@@ -51,6 +55,10 @@ func (s *Service) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseT
 	if err != nil {
 		return nil, err
 	}
+	events, err := s.checkouts.RefundEvents(ctx, original.ID)
+	if err != nil {
+		return nil, err
+	}
 	owed := "refuse"
 	if req.GetAllowReceivable() {
 		owed = "receivable"
@@ -60,7 +68,7 @@ func (s *Service) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseT
 		books.Refund{
 			Original: original.ID, Kind: books.KindReversal, Note: req.GetReason(),
 			Details: detailsOf(rpc.PrincipalFrom(ctx).Operator), Receivable: req.GetAllowReceivable(),
-			Audit: reversed(ctx, original.ID, req),
+			Audit: reversed(ctx, original.ID, req), Events: events,
 		})
 	if err != nil {
 		return nil, err

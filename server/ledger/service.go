@@ -32,7 +32,8 @@ type Deps struct {
 	Past *store.Past
 	// Ledger holds the books.
 	Ledger *books.Ledger
-	// Checkouts are told of when the hold of one is closed. Default: those of Store.
+	// Checkouts are told of when the hold of one is closed, or its payment given back.
+	// Default: those of Store.
 	Checkouts *checkout.Desk
 	// Log is where they are sealed.
 	Log *seal.Log
