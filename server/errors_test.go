@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -207,6 +209,40 @@ func TestAPanicEndsOneCallOnly(t *testing.T) {
 		if line["cause"] != "panic: no such thing" || !strings.Contains(stack, "TestAPanicEndsOneCallOnly") {
 			t.Errorf("log line %v", line)
 		}
+	}
+}
+
+// What is thrown around the interceptors ends its call alone, too. How far that had come
+// nobody knows.
+func TestAPanicAroundACallIsAnErrorLikeOthers(t *testing.T) {
+	h := start(t)
+	tel, err := newTelemetry(t.Context(), "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := tel.observer(&h.server.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := connect.NewServer()
+	calls.Register(connect.Method{
+		Spec:    connect.Spec{Procedure: transferProcedure},
+		Handler: func(context.Context, connect.Spec, connect.ServerStream) error { panic("secret") },
+	})
+	door := newGRPCDoor(&h.server.cfg, calls, seen, newArrivals())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = door.Serve(listener) }() // until it is stopped
+	t.Cleanup(door.Stop)
+	f := grpcClient(t, listener.Addr().String())(t, transferProcedure, userToken, transferRequest(), &walletv1.TransferResponse{})
+	if f == nil || f.code != connect.CodeInternal || f.reason() != "INTERNAL" || f.outcome != errorv1.Outcome_OUTCOME_UNKNOWN ||
+		strings.Contains(f.message, "secret") || f.info.GetMetadata()["request_id"] == "" {
+		t.Errorf("got %+v", f)
+	}
+	if failures := h.log.failures(t); len(failures) != 1 || failures[0]["cause"] != "panic: secret" {
+		t.Errorf("the log says %v", failures)
 	}
 }
 

@@ -8,12 +8,11 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
 )
 
@@ -40,9 +39,10 @@ func newGRPCDoor(cfg *Config, calls *connect.Server, seen *observer, arriving *a
 	d := &grpcDoor{calls: calls, arriving: arriving}
 	panicked := recovery.WithRecoveryHandlerContext(func(ctx context.Context, value any) error {
 		// rpc.Recover catches what handlers throw; this is for what is around it.
-		err := &rpc.PanicError{Value: value}
-		seen.record(ctx, call{procedure: methodOf(ctx), err: err})
-		return status.Error(codes.Internal, "")
+		id, thrown := rpc.NewRequestID(), rpc.AsError(&rpc.PanicError{Value: value})
+		err := rpc.Refuse(id, methodOf(ctx), thrown.WithOutcome(errorv1.Outcome_OUTCOME_UNKNOWN))
+		seen.record(ctx, call{id: id, procedure: methodOf(ctx), err: err})
+		return statusError(err)
 	})
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(grpcCodec{limit: cfg.MaxMessageBytes}),
