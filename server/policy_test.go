@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	errorv1 "github.com/tillbook/tillbook/gen/tillbook/error/v1"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/audit"
 )
@@ -54,7 +55,7 @@ func TestEveryProcedureLetsInWhomItsPolicyNames(t *testing.T) {
 			default:
 				want = connect.CodePermissionDenied
 			}
-			got := tryCall(t, client, spec, token)
+			got := codeOf(tryCall(t, client, spec, token))
 			refused := got == connect.CodeUnauthenticated || got == connect.CodePermissionDenied
 			if want != 0 && got != want || want == 0 && refused {
 				t.Errorf("%s with token %q: %s, want %v", spec.Procedure, token, got, want)
@@ -66,8 +67,8 @@ func TestEveryProcedureLetsInWhomItsPolicyNames(t *testing.T) {
 	}
 }
 
-// tryCall makes an empty call and returns the code of its end, 0 if it is none.
-func tryCall(t *testing.T, client *connect.Client, spec connect.Spec, token string) connect.Code {
+// tryCall makes an empty call and returns how it ended.
+func tryCall(t *testing.T, client *connect.Client, spec connect.Spec, token string) error {
 	t.Helper()
 	method, ok := spec.Schema.(protoreflect.MethodDescriptor)
 	if !ok {
@@ -80,23 +81,57 @@ func tryCall(t *testing.T, client *connect.Client, spec connect.Spec, token stri
 		info.RequestHeader().Set("Authorization", "Bearer "+token)
 	}
 	req := dynamicpb.NewMessage(method.Input())
-	var err error
 	if spec.StreamType == connect.StreamTypeUnary {
-		err = client.CallUnary(ctx, spec, req, dynamicpb.NewMessage(method.Output()))
-	} else {
-		var stream connect.ClientStream
-		if stream, err = client.CallClientStream(ctx, spec); err == nil {
-			// A server that refuses doesn't read the request: sending then fails,
-			// and why is in the answer.
-			_ = stream.Send(req)
-			_ = stream.CloseSend()
-			err = stream.Receive(dynamicpb.NewMessage(method.Output()))
-		}
+		return client.CallUnary(ctx, spec, req, dynamicpb.NewMessage(method.Output()))
 	}
+	stream, err := client.CallClientStream(ctx, spec)
+	if err != nil {
+		return err
+	}
+	// A server that refuses doesn't read the request: sending then fails, and why is in
+	// the answer.
+	_ = stream.Send(req)
+	_ = stream.CloseSend()
+	return stream.Receive(dynamicpb.NewMessage(method.Output()))
+}
+
+// codeOf is the code of how a call ended, 0 if that is no error.
+func codeOf(err error) connect.Code {
 	if err == nil {
 		return 0
 	}
 	return connect.CodeOf(err)
+}
+
+// TestEveryErrorOfWhatMovesMoneySaysWhatBecameOfIt has every such procedure refuse, at
+// both doors, whoever calls. Nothing was executed by any of it.
+func TestEveryErrorOfWhatMovesMoneySaysWhatBecameOfIt(t *testing.T) {
+	h := start(t)
+	doors := map[string]*connect.Client{
+		"main":   connect.NewClient(connecthttp.NewTransport(h2cClient(t), h.url(""))),
+		"native": connect.NewClient(connecthttp.NewTransport(h2cClient(t), "http://"+h.server.GRPCAddr(), connecthttp.WithGRPC())),
+	}
+	for _, spec := range specs(t) {
+		if !rpc.Policies[spec.Procedure].Money {
+			continue
+		}
+		for door, client := range doors {
+			refused := 0
+			for _, token := range []string{"", "stale-token", userToken, operatorToken} {
+				err := tryCall(t, client, spec, token)
+				if err == nil {
+					continue
+				}
+				refused++
+				if f := connectFailure(t, err, ""); f.outcome != errorv1.Outcome_OUTCOME_NOT_EXECUTED {
+					t.Errorf("%s at the %s door with token %q: %s, outcome %s", spec.Procedure, door, token, f.reason(), f.outcome)
+				}
+			}
+			if refused == 0 {
+				t.Errorf("%s at the %s door refused nobody", spec.Procedure, door)
+			}
+		}
+	}
 }
 
 func TestAProcedureWithoutAPolicyIsRefused(t *testing.T) {
@@ -149,7 +184,7 @@ func TestTheSandboxIsDeniedWithoutItsMode(t *testing.T) {
 		if rpc.Policies[spec.Procedure].Access != rpc.Sandbox {
 			continue
 		}
-		if code := tryCall(t, client, spec, userToken); code != connect.CodeUnimplemented {
+		if code := codeOf(tryCall(t, client, spec, userToken)); code != connect.CodeUnimplemented {
 			t.Errorf("%s: %s", spec.Procedure, code)
 		}
 	}
