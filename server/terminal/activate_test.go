@@ -4,8 +4,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
 	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
@@ -20,6 +22,7 @@ func TestACodeActivatesOneDevice(t *testing.T) {
 	if made.GetTerminal().GetState() != terminalv1.TerminalState_TERMINAL_STATE_NOT_ACTIVATED || len(made.GetActivationCode()) != 10 {
 		t.Fatalf("got %v", made)
 	}
+	wantTenMinutes(t, made.GetActivationExpireTime())
 	g, thief := newGadget(t), newGadget(t)
 	typed := strings.ToLower(made.GetActivationCode()[:5] + " - " + made.GetActivationCode()[5:])
 	res, err := g.activate(t, a, typed)
@@ -37,6 +40,14 @@ func TestACodeActivatesOneDevice(t *testing.T) {
 	wantReason(t, err, "ACTIVATION_CODE_INVALID")
 	if got := s.terminal(t, b, g.terminal); got.GetState() != terminalv1.TerminalState_TERMINAL_STATE_OFFLINE {
 		t.Errorf("got %v, want it offline", got)
+	}
+}
+
+// wantTenMinutes checks until when a code that was just made can be used.
+func wantTenMinutes(t testing.TB, expire *timestamppb.Timestamp) {
+	t.Helper()
+	if left := time.Until(expire.AsTime()); left < 9*time.Minute || left > 10*time.Minute {
+		t.Errorf("a code is good for %s, want 10 minutes", left)
 	}
 }
 

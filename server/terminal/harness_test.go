@@ -94,6 +94,7 @@ func dial(t testing.TB, address string) *grpc.ClientConn {
 // person is somebody who is signed in.
 type person struct {
 	id    uuid.UUID
+	phone string
 	token string
 }
 
@@ -120,7 +121,7 @@ func (w *town) person(t testing.TB, r *replica) person {
 	}, verified))
 	user, err := id.Parse(id.User, verified.GetUser().GetUserId())
 	must(t, err)
-	return person{user, verified.GetSession().GetAccessToken()}
+	return person{user, phone, verified.GetSession().GetAccessToken()}
 }
 
 // shop is a store of a merchant's, with somebody of each role.
@@ -299,6 +300,7 @@ func (s *shop) reissue(t testing.TB, r *replica, terminal string) (code string) 
 	res := &terminalv1.ReissueActivationCodeResponse{}
 	must(t, r.conn.Invoke(s.manager.context(t.Context()), terminalv1connect.TerminalServiceReissueActivationCodeProcedure,
 		&terminalv1.ReissueActivationCodeRequest{MerchantId: s.merchant, TerminalId: terminal}, res))
+	wantTenMinutes(t, res.GetActivationExpireTime())
 	return res.GetActivationCode()
 }
 
