@@ -319,7 +319,8 @@ type Terminal struct {
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether it can be used.
 	State TerminalState `protobuf:"varint,5,opt,name=state,proto3,enum=tillbook.terminal.v1.TerminalState" json:"state,omitempty"`
-	// Why it needs attention; unset unless it does.
+	// Why it needs attention; unset unless it does. A locked terminal says so while it
+	// is offline, too.
 	Attention TerminalAttention `protobuf:"varint,6,opt,name=attention,proto3,enum=tillbook.terminal.v1.TerminalAttention" json:"attention,omitempty"`
 	// What it is; unset until it is activated.
 	Device *Device `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`

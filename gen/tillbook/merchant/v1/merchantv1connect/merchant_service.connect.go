@@ -430,7 +430,7 @@ type MerchantServiceClient interface {
 	//
 	// Fails with NOT_FOUND, ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
 	// AMOUNT_OUT_OF_RANGE, ITEMS_MISMATCH, EXPIRE_TIME_INVALID, TERMINAL_UNAVAILABLE,
-	// TOO_MANY_CHECKOUTS or IDEMPOTENCY_KEY_REUSED.
+	// TOO_MANY_CHECKOUTS, RATE_LIMITED or IDEMPOTENCY_KEY_REUSED.
 	CreateCheckout(context.Context, *v1.CreateCheckoutRequest) (*v1.CreateCheckoutResponse, error)
 	// GetCheckout returns a checkout. Everybody on the staff.
 	//
@@ -469,9 +469,9 @@ type MerchantServiceClient interface {
 	// message shows the checkout as it stands, so that steps in between may be left
 	// out. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about
-	// half an hour or when the replica shuts down, and with PERMISSION_DENIED when the
-	// user stops working there.
+	// Fails with NOT_FOUND, RESUME_TOKEN_INVALID or, if the user watches on too many
+	// connections, RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when
+	// the replica shuts down, and with PERMISSION_DENIED when the user stops working there.
 	WatchMerchant(context.Context, *v1.WatchMerchantRequest) (MerchantServiceWatchMerchantClientStream, error)
 	// WithdrawFunds moves money from the merchant's available balance to the owner's
 	// wallet. Owners only.
@@ -648,7 +648,7 @@ type MerchantServiceHandler interface {
 	//
 	// Fails with NOT_FOUND, ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
 	// AMOUNT_OUT_OF_RANGE, ITEMS_MISMATCH, EXPIRE_TIME_INVALID, TERMINAL_UNAVAILABLE,
-	// TOO_MANY_CHECKOUTS or IDEMPOTENCY_KEY_REUSED.
+	// TOO_MANY_CHECKOUTS, RATE_LIMITED or IDEMPOTENCY_KEY_REUSED.
 	CreateCheckout(context.Context, *v1.CreateCheckoutRequest) (*v1.CreateCheckoutResponse, error)
 	// GetCheckout returns a checkout. Everybody on the staff.
 	//
@@ -687,9 +687,9 @@ type MerchantServiceHandler interface {
 	// message shows the checkout as it stands, so that steps in between may be left
 	// out. Everybody on the staff.
 	//
-	// Fails with NOT_FOUND or RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about
-	// half an hour or when the replica shuts down, and with PERMISSION_DENIED when the
-	// user stops working there.
+	// Fails with NOT_FOUND, RESUME_TOKEN_INVALID or, if the user watches on too many
+	// connections, RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when
+	// the replica shuts down, and with PERMISSION_DENIED when the user stops working there.
 	WatchMerchant(context.Context, *v1.WatchMerchantRequest, MerchantServiceWatchMerchantServerStream) error
 	// WithdrawFunds moves money from the merchant's available balance to the owner's
 	// wallet. Owners only.

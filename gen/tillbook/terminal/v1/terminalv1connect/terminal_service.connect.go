@@ -211,9 +211,11 @@ type TerminalServiceClient interface {
 	//
 	// Fails with TERMINAL_LOCKED and as MerchantService's does.
 	CreateCheckout(context.Context, *v1.CreateCheckoutRequest) (*v1.CreateCheckoutResponse, error)
-	// CancelCheckout ends one of the terminal's checkouts that isn't paid.
+	// CancelCheckout ends one of the terminal's checkouts that isn't paid, or gives an
+	// authorized one's money free. Canceling again answers as the first time. A locked
+	// terminal may.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// GetCheckout returns one of the terminal's checkouts; a device asks after a
 	// crash.
@@ -223,7 +225,7 @@ type TerminalServiceClient interface {
 	// ChargePaymentCode pays one of the terminal's checkouts with a payment code that
 	// the customer shows.
 	//
-	// Fails with NOT_FOUND, TERMINAL_LOCKED, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
+	// Fails with NOT_FOUND, TERMINAL_LOCKED, TERMINAL_UNAVAILABLE, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
 	// SELF_TRANSFER, INSUFFICIENT_FUNDS, LIMIT_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED,
 	// CHECKOUT_CLOSED, CHECKOUT_EXPIRED, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	ChargePaymentCode(context.Context, *v1.ChargePaymentCodeRequest) (*v1.ChargePaymentCodeResponse, error)
@@ -326,9 +328,11 @@ type TerminalServiceHandler interface {
 	//
 	// Fails with TERMINAL_LOCKED and as MerchantService's does.
 	CreateCheckout(context.Context, *v1.CreateCheckoutRequest) (*v1.CreateCheckoutResponse, error)
-	// CancelCheckout ends one of the terminal's checkouts that isn't paid.
+	// CancelCheckout ends one of the terminal's checkouts that isn't paid, or gives an
+	// authorized one's money free. Canceling again answers as the first time. A locked
+	// terminal may.
 	//
-	// Fails with NOT_FOUND or CHECKOUT_CLOSED.
+	// Fails with NOT_FOUND, CHECKOUT_CLOSED, OVERLOADED or OUTCOME_UNKNOWN.
 	CancelCheckout(context.Context, *v1.CancelCheckoutRequest) (*v1.CancelCheckoutResponse, error)
 	// GetCheckout returns one of the terminal's checkouts; a device asks after a
 	// crash.
@@ -338,7 +342,7 @@ type TerminalServiceHandler interface {
 	// ChargePaymentCode pays one of the terminal's checkouts with a payment code that
 	// the customer shows.
 	//
-	// Fails with NOT_FOUND, TERMINAL_LOCKED, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
+	// Fails with NOT_FOUND, TERMINAL_LOCKED, TERMINAL_UNAVAILABLE, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
 	// SELF_TRANSFER, INSUFFICIENT_FUNDS, LIMIT_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED,
 	// CHECKOUT_CLOSED, CHECKOUT_EXPIRED, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
 	ChargePaymentCode(context.Context, *v1.ChargePaymentCodeRequest) (*v1.ChargePaymentCodeResponse, error)

@@ -283,8 +283,9 @@ type WalletServiceClient interface {
 	// connection, open it again with the last resume token, on any replica:
 	// every change is delivered exactly once and in the order of each balance.
 	//
-	// Fails with RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about half
-	// an hour or when the replica shuts down.
+	// Fails with RESUME_TOKEN_INVALID or, if the user watches on too many connections,
+	// RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when the replica
+	// shuts down.
 	WatchWallet(context.Context, *v1.WatchWalletRequest) (WalletServiceWatchWalletClientStream, error)
 	// RefundTransaction gives back a payment that the user received, or a part of
 	// it, to who paid it. All refunds together never exceed the payment.
@@ -337,7 +338,7 @@ type WalletServiceClient interface {
 	// paid, declined, canceled or expired once, whatever happens at the same time.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
-	// SELF_TRANSFER and as Transfer does.
+	// ACCOUNT_ASSET_MISMATCH, SELF_TRANSFER and as Transfer does.
 	PayCheckout(context.Context, *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error)
 	// DeclineCheckout refuses to pay a sale. Declining again answers as the first time.
 	//
@@ -458,8 +459,9 @@ type WalletServiceHandler interface {
 	// connection, open it again with the last resume token, on any replica:
 	// every change is delivered exactly once and in the order of each balance.
 	//
-	// Fails with RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about half
-	// an hour or when the replica shuts down.
+	// Fails with RESUME_TOKEN_INVALID or, if the user watches on too many connections,
+	// RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when the replica
+	// shuts down.
 	WatchWallet(context.Context, *v1.WatchWalletRequest, WalletServiceWatchWalletServerStream) error
 	// RefundTransaction gives back a payment that the user received, or a part of
 	// it, to who paid it. All refunds together never exceed the payment.
@@ -512,7 +514,7 @@ type WalletServiceHandler interface {
 	// paid, declined, canceled or expired once, whatever happens at the same time.
 	//
 	// Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
-	// SELF_TRANSFER and as Transfer does.
+	// ACCOUNT_ASSET_MISMATCH, SELF_TRANSFER and as Transfer does.
 	PayCheckout(context.Context, *v1.PayCheckoutRequest) (*v1.PayCheckoutResponse, error)
 	// DeclineCheckout refuses to pay a sale. Declining again answers as the first time.
 	//

@@ -2133,7 +2133,7 @@ export const MerchantService: GenService<{
    *
    * Fails with NOT_FOUND, ASSET_NOT_FOUND, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_PRECISE,
    * AMOUNT_OUT_OF_RANGE, ITEMS_MISMATCH, EXPIRE_TIME_INVALID, TERMINAL_UNAVAILABLE,
-   * TOO_MANY_CHECKOUTS or IDEMPOTENCY_KEY_REUSED.
+   * TOO_MANY_CHECKOUTS, RATE_LIMITED or IDEMPOTENCY_KEY_REUSED.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.CreateCheckout
    */
@@ -2220,9 +2220,9 @@ export const MerchantService: GenService<{
    * message shows the checkout as it stands, so that steps in between may be left
    * out. Everybody on the staff.
    *
-   * Fails with NOT_FOUND or RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about
-   * half an hour or when the replica shuts down, and with PERMISSION_DENIED when the
-   * user stops working there.
+   * Fails with NOT_FOUND, RESUME_TOKEN_INVALID or, if the user watches on too many
+   * connections, RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when
+   * the replica shuts down, and with PERMISSION_DENIED when the user stops working there.
    *
    * @generated from rpc tillbook.merchant.v1.MerchantService.WatchMerchant
    */

@@ -147,7 +147,8 @@ export type Terminal = Message<"tillbook.terminal.v1.Terminal"> & {
   state: TerminalState;
 
   /**
-   * Why it needs attention; unset unless it does.
+   * Why it needs attention; unset unless it does. A locked terminal says so while it
+   * is offline, too.
    *
    * @generated from field: tillbook.terminal.v1.TerminalAttention attention = 6;
    */

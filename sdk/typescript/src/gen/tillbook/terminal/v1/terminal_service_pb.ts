@@ -1129,9 +1129,9 @@ export const CommandKindSchema: GenEnum<CommandKind> = /*@__PURE__*/
  * looks after them as signed-in users; devices call Activate once and then prove
  * themselves with assertions: JWTs signed with the device's own Ed25519 key, with
  * the terminal's id as iss and sub, "tillbook-terminal" as aud, typ
- * "terminal+jwt", exp at most five minutes after iat, and a jti that is accepted
- * once on all replicas. They go into the authorization header as
- * "Terminal <assertion>".
+ * "terminal+jwt", exp at most five minutes after iat, and a jti of 8 to 128
+ * characters that is accepted once on all replicas. They go into the authorization
+ * header as "Terminal <assertion>".
  *
  * @generated from service tillbook.terminal.v1.TerminalService
  */
@@ -1262,9 +1262,11 @@ export const TerminalService: GenService<{
     output: typeof CreateCheckoutResponseSchema;
   },
   /**
-   * CancelCheckout ends one of the terminal's checkouts that isn't paid.
+   * CancelCheckout ends one of the terminal's checkouts that isn't paid, or gives an
+   * authorized one's money free. Canceling again answers as the first time. A locked
+   * terminal may.
    *
-   * Fails with NOT_FOUND or CHECKOUT_CLOSED.
+   * Fails with NOT_FOUND, CHECKOUT_CLOSED, OVERLOADED or OUTCOME_UNKNOWN.
    *
    * @generated from rpc tillbook.terminal.v1.TerminalService.CancelCheckout
    */
@@ -1290,7 +1292,7 @@ export const TerminalService: GenService<{
    * ChargePaymentCode pays one of the terminal's checkouts with a payment code that
    * the customer shows.
    *
-   * Fails with NOT_FOUND, TERMINAL_LOCKED, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
+   * Fails with NOT_FOUND, TERMINAL_LOCKED, TERMINAL_UNAVAILABLE, PAYMENT_CODE_INVALID, PAYMENT_CODE_EXCEEDED,
    * SELF_TRANSFER, INSUFFICIENT_FUNDS, LIMIT_EXCEEDED, RECIPIENT_LIMIT_EXCEEDED,
    * CHECKOUT_CLOSED, CHECKOUT_EXPIRED, IDEMPOTENCY_KEY_REUSED, OVERLOADED or OUTCOME_UNKNOWN.
    *

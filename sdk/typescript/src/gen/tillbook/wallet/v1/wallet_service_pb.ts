@@ -1407,8 +1407,9 @@ export const WalletService: GenService<{
    * connection, open it again with the last resume token, on any replica:
    * every change is delivered exactly once and in the order of each balance.
    *
-   * Fails with RESUME_TOKEN_INVALID; ends with STREAM_MOVED after about half
-   * an hour or when the replica shuts down.
+   * Fails with RESUME_TOKEN_INVALID or, if the user watches on too many connections,
+   * RATE_LIMITED; ends with STREAM_MOVED after about half an hour or when the replica
+   * shuts down.
    *
    * @generated from rpc tillbook.wallet.v1.WalletService.WatchWallet
    */
@@ -1533,7 +1534,7 @@ export const WalletService: GenService<{
    * paid, declined, canceled or expired once, whatever happens at the same time.
    *
    * Fails with NOT_FOUND, CHECKOUT_CLOSED, CHECKOUT_EXPIRED, TIP_NOT_ALLOWED,
-   * SELF_TRANSFER and as Transfer does.
+   * ACCOUNT_ASSET_MISMATCH, SELF_TRANSFER and as Transfer does.
    *
    * @generated from rpc tillbook.wallet.v1.WalletService.PayCheckout
    */
