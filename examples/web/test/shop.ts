@@ -62,10 +62,18 @@ async function refuse(customer: Visitor, shop: Visitor): Promise<void> {
 
   await shop.page.getByRole("button", { name: "Cancel the sale" }).click();
   await shop.page.getByRole("heading", { name: "Canceled" }).waitFor();
+  assert.equal(await isGreen(shop), false);
   await customer.page.getByRole("button", { name: "Pay 249.90 USD" }).click();
   await customer.page.getByRole("alert").getByText(/canceled/i).waitFor();
   await hasNothingMoved(customer);
   await shop.page.getByRole("button", { name: "Next sale" }).click();
+}
+
+/** Whether the verdict is on green ground. */
+async function isGreen({ page }: Visitor): Promise<boolean> {
+  const ground = await page.getByTestId("verdict").evaluate((verdict) => getComputedStyle(verdict).backgroundImage);
+  const [red = 0, green = 0, blue = 0] = (/rgb\((\d+), (\d+), (\d+)\)/.exec(ground) ?? []).slice(1).map(Number);
+  return green > 1.3 * Math.max(red, blue);
 }
 
 async function hasNothingMoved(customer: Visitor): Promise<void> {
@@ -96,6 +104,7 @@ async function payByPicture(customer: Visitor, shop: Visitor): Promise<void> {
 
   await shop.page.getByTestId("verdict").getByText("12.98").waitFor();
   await shop.page.getByText("1.18 USD of it is your tip").waitFor();
+  assert.equal(await isGreen(shop), true);
   await shop.look("16-green");
   await customer.look("17-paid");
   await shop.page.emulateMedia({ media: "print" });
@@ -108,7 +117,7 @@ async function payByPicture(customer: Visitor, shop: Visitor): Promise<void> {
   await hasBalance(customer, "87.02");
 }
 
-/** The customer's camera reads the next sale's code; the shop gives the money back. The page is opened anew before either is answered. */
+/** The customer pastes the next sale's text, and then has the camera read its code; the shop gives the money back. The page is opened anew before either is answered. */
 async function giveBack(customer: Visitor, shop: Visitor): Promise<void> {
   await shop.page.getByRole("button", { name: "Next sale" }).click();
   await shop.page.getByRole("button", { name: /^Tea/ }).click();
@@ -119,6 +128,10 @@ async function giveBack(customer: Visitor, shop: Visitor): Promise<void> {
   const text = await shop.page.evaluate(() => navigator.clipboard.readText());
 
   await customer.page.getByRole("link", { name: "Pay", exact: true }).click();
+  await customer.page.getByLabel("Or by hand").fill(`${text}\n`);
+  await customer.page.getByRole("button", { name: "Find it" }).click();
+  await customer.page.getByRole("button", { name: "Pay 3.00 USD" }).waitFor();
+  await customer.page.getByRole("button", { name: "Another code" }).click();
   await film(text);
   await customer.page.getByRole("button", { name: "Scan the code" }).click();
   let mend = await cutOff(customer, "WalletService/PayCheckout", "answer", () => customer.page.getByRole("button", { name: "Pay 3.00 USD" }).click());
@@ -135,11 +148,17 @@ async function giveBack(customer: Visitor, shop: Visitor): Promise<void> {
   await customer.look("20-wallet");
 }
 
+/** How tall the chart's tallest bar is, in pixels of a chart of 190. */
+function tallestBar({ page }: Visitor): Promise<number> {
+  return page.locator(".chart .bar.sales").evaluateAll((bars) => Math.max(0, ...bars.map((bar) => Number(bar.getAttribute("height")))));
+}
+
 async function report(shop: Visitor): Promise<void> {
   const { page } = shop;
   await page.getByRole("link", { name: "To the day's report" }).click();
   await page.getByText("15.98 USD").first().waitFor();
   await page.getByRole("link", { name: /2 × Flat white, Croissant/ }).waitFor();
+  assert.ok((await tallestBar(shop)) > 100, "the chart shows no sales");
   await shop.look("21-report");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as CSV" }).click()]);
   assert.match(download.suggestedFilename(), /^Corner Coffee .*\.csv$/);
