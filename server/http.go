@@ -135,7 +135,7 @@ func (m *procedureMux) Handle(pattern string, handler http.Handler) {
 // bound serves a call whose request can't be larger, or take more from others while it
 // arrives, than the server allows.
 func (d *httpDoor) bound(w http.ResponseWriter, r *http.Request, kind connect.StreamType, handler http.Handler) {
-	defer linger(w, r)()
+	w = linger(w, r, kind)
 	if kind&connect.StreamTypeClient == 0 {
 		if r.ContentLength > int64(d.cfg.MaxMessageBytes)+prefixBytes {
 			d.refuse(w, r, errTooLarge)

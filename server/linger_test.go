@@ -1,13 +1,17 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 )
@@ -59,6 +63,44 @@ func TestARequestThatIsRefusedEarlyKeepsItsConnection(t *testing.T) {
 			}
 			if call(strings.NewReader("{}")); !reused {
 				t.Error("the connection was closed")
+			}
+		})
+	}
+}
+
+// What comes of a request when its time is over isn't read as another request: a proxy
+// would pass the answer on to whomever it serves next.
+func TestWhatComesTooLateIsNoOtherRequest(t *testing.T) {
+	h := start(t, func(_ *Config, h *harness) {
+		h.tune = func(s *Server) { s.http.ReadTimeout = 100 * time.Millisecond }
+	})
+	const rest = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, token := range map[string]string{"of a call that waits for it": userToken, "of a call that was refused": "nobody's"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", h.server.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{",
+				transferProcedure, token, 1+len(rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers := bufio.NewReader(conn)
+			first, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(first.Body)
+			if err != nil || !first.Close {
+				t.Errorf("the client isn't told that the connection ends: %s, %v", text, err)
+			}
+			_, _ = io.WriteString(conn, rest) // the connection may be closed
+			if second, err := http.ReadResponse(answers, nil); err == nil {
+				t.Errorf("the rest of the request is answered with %s", second.Status)
 			}
 		})
 	}
