@@ -165,15 +165,17 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	return in, g.refuse(p)
 }
 
-// payments is how many of them may be under way, of which some are.
+// payments is how many of them may be under way, of which some are, together with what
+// finishes one.
 func (g *Gate) payments(at time.Duration, underWay int) int {
 	return g.pace.room(at, g.room.Payments, underWay)
 }
 
 // underPressure tells whether payments are turned away, or about to be.
 func (g *Gate) underPressure() bool {
-	now, underWay := clock(), int(g.open[PriorityPayment].Load())
-	return underWay > g.payments(now, underWay)/2 || int64(now)-g.pressed.Load() < int64(pressure)
+	now, begun := clock(), int(g.open[PriorityPayment].Load())
+	room := g.payments(now, begun+int(g.open[PriorityFinish].Load()))
+	return begun > room/2 || int64(now)-g.pressed.Load() < int64(pressure)
 }
 
 // press notes that a payment was turned away.

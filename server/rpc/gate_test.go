@@ -187,3 +187,22 @@ func TestACallForEverybodyTakesItsPlaceWithItsRequest(t *testing.T) {
 		}
 	}
 }
+
+func TestPaymentsThatStandStillStayBoundedWhateverElseIsAskedFor(t *testing.T) {
+	g := NewGate(Room{}, slog.New(slog.DiscardHandler))
+	for range leastPayments - 1 { // of each, so that either alone is few
+		for _, p := range []Priority{PriorityPayment, PriorityFinish} {
+			if _, err := g.enter(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	g.pace.limit.Store(leastPayments) // they were slow, and for a while none has ended
+	g.pace.said.Store(-2 * beatCount)
+	if g.admits(PriorityHistory) {
+		t.Error("history is let in while payments stand still")
+	}
+	if g.admits(PriorityPayment) {
+		t.Error("a payment is let in behind others that stand still")
+	}
+}
