@@ -264,7 +264,8 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 			err = next(ctx, spec, stream)
 			// How long a stream takes depends on its client.
 			whole = spec.StreamType == connect.StreamTypeUnary && ctx.Err() == nil
-			if err != nil && c.policy.Money && ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_OVERLOADED {
+			// One without a place was counted when it was refused, or its request never came.
+			if err != nil && placed.in.gate != nil && c.policy.Money && ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_OVERLOADED {
 				g.press()
 			}
 			return err

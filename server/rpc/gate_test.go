@@ -206,3 +206,20 @@ func TestPaymentsThatStandStillStayBoundedWhateverElseIsAskedFor(t *testing.T) {
 		t.Error("a payment is let in behind others that stand still")
 	}
 }
+
+// slow is a stream of a call whose request was cut off.
+type slow struct{ connect.ServerStream }
+
+func (slow) Receive(any) error { return errShed }
+
+func TestARequestThatNeverCameIsNoSignOfTooManyPayments(t *testing.T) {
+	g := narrow()
+	serve := Admit(g, nil)(func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error { return stream.Receive(nil) })
+	ctx := withCall(t.Context(), &call{policy: Policy{Access: User, Money: true}})
+	if err := serve(ctx, connect.Spec{StreamType: connect.StreamTypeUnary}, slow{}); err == nil {
+		t.Fatal("a payment was served")
+	}
+	if !g.admits(PriorityHistory) {
+		t.Error("who sends payments slowly keeps others from their history")
+	}
+}
