@@ -256,14 +256,19 @@ func Admit(g *Gate, history func(context.Context) context.Context) connect.Serve
 			if single {
 				stream = placed
 			}
-			whole := false
-			defer func() { placed.in.leave(whole, err) }()
+			whole, unary := false, spec.StreamType == connect.StreamTypeUnary
+			defer func() {
+				if unary {
+					placed.in.leave(whole, err)
+				} else { // how long it takes depends on its client
+					placed.in.release(false)
+				}
+			}()
 			if p == PriorityHistory || p == PriorityWatch {
 				ctx = history(ctx)
 			}
 			err = next(ctx, spec, stream)
-			// How long a stream takes depends on its client.
-			whole = spec.StreamType == connect.StreamTypeUnary && ctx.Err() == nil
+			whole = unary && ctx.Err() == nil
 			// One without a place was counted when it was refused, or its request never came.
 			if err != nil && placed.in.gate != nil && c.policy.Money && ReasonOf(err) == errorv1.ErrorReason_ERROR_REASON_OVERLOADED {
 				g.press()

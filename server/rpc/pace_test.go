@@ -98,3 +98,21 @@ func TestPaymentsRefusedAtOnceDontHideThatOthersAreSlow(t *testing.T) {
 		t.Errorf("there is room for %d where 100 were done", room)
 	}
 }
+
+// An import is paid for as a whole, and takes as long as its client sends.
+func TestAStreamThatTakesLongIsNoSlowPayment(t *testing.T) {
+	g := NewGate(Room{}, slog.New(slog.DiscardHandler))
+	serve := Admit(g, nil)(func(context.Context, connect.Spec, connect.ServerStream) error {
+		time.Sleep(hurried + beatLength)
+		return nil
+	})
+	ctx := withCall(t.Context(), &call{policy: Policy{Access: Operator, Money: true}})
+	if err := serve(ctx, connect.Spec{StreamType: connect.StreamTypeClient}, nil); err != nil {
+		t.Fatal(err)
+	}
+	next := clock() + beatLength
+	g.pace.ended(next, time.Millisecond, true)
+	if room := g.pace.room(next, 16_384, 0); room != 16_384 {
+		t.Errorf("there is room for %d payments", room)
+	}
+}
