@@ -166,10 +166,11 @@ func (k *keyring) apply(ctx context.Context) (rows []store.ServerKey, err error)
 
 // add makes a key and records it.
 func (k *keyring) add(ctx context.Context, q *store.Queries, due dueKey) error {
-	if err := replica.Follow(ctx, q, k.secret); err != nil {
+	by, err := replica.Follow(ctx, q, k.secret)
+	if err != nil {
 		return err
 	}
-	key, err := k.generate(due)
+	key, err := k.generate(due, by)
 	if err != nil {
 		return err
 	}
@@ -227,8 +228,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// generate makes a key and seals it.
-func (k *keyring) generate(due dueKey) (store.InsertServerKeyParams, error) {
+// generate makes a key and seals it with another.
+func (k *keyring) generate(due dueKey, by string) (store.InsertServerKeyParams, error) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return store.InsertServerKeyParams{}, fmt.Errorf("make a key: %w", err)
@@ -240,7 +241,7 @@ func (k *keyring) generate(due dueKey) (store.InsertServerKeyParams, error) {
 		row.PublicKey = public
 	}
 	// The seed of an Ed25519 key is 32 random bytes, which is what a MAC needs too.
-	row.SealedKey, err = k.secret.Seal(keyRow(row.ID), private.Seed())
+	row.SealedKey, err = k.secret.Seal(by, keyRow(row.ID), private.Seed())
 	return row, err
 }
 

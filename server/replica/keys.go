@@ -127,7 +127,8 @@ func Reseal(ctx context.Context, s *store.Store, keys *secret.Keys) (n int, err 
 		if err := q.LockKeys(ctx); err != nil {
 			return err
 		}
-		if err := Follow(ctx, q, keys); err != nil {
+		by, err := Follow(ctx, q, keys)
+		if err != nil {
 			return err
 		}
 		rows, err := q.ListSealedRows(ctx)
@@ -135,7 +136,7 @@ func Reseal(ctx context.Context, s *store.Store, keys *secret.Keys) (n int, err 
 			return err
 		}
 		for _, row := range rows {
-			resealed, err := reseal(ctx, q, keys, row)
+			resealed, err := reseal(ctx, q, keys, by, row)
 			if err != nil {
 				return err
 			}
@@ -144,7 +145,7 @@ func Reseal(ctx context.Context, s *store.Store, keys *secret.Keys) (n int, err 
 		if n == 0 {
 			return nil
 		}
-		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "key.resealed", "key/"+keys.InUse(), map[string]int{"secrets": n}))
+		return q.Record(ctx, audit.New(audit.Actor{Kind: audit.System}, "key.resealed", "key/"+by, map[string]int{"secrets": n}))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("reseal: %w", err)
@@ -152,12 +153,12 @@ func Reseal(ctx context.Context, s *store.Store, keys *secret.Keys) (n int, err 
 	return n, nil
 }
 
-func reseal(ctx context.Context, q *store.Queries, keys *secret.Keys, row store.ListSealedRowsRow) (int, error) {
-	plaintext, by, err := keys.OpenWith(sealedRow(row), row.SealedKey)
-	if err != nil || by == keys.InUse() {
+func reseal(ctx context.Context, q *store.Queries, keys *secret.Keys, by string, row store.ListSealedRowsRow) (int, error) {
+	plaintext, before, err := keys.OpenWith(sealedRow(row), row.SealedKey)
+	if err != nil || before == by {
 		return 0, err
 	}
-	fresh, err := keys.Seal(sealedRow(row), plaintext)
+	fresh, err := keys.Seal(by, sealedRow(row), plaintext)
 	if err != nil {
 		return 0, err
 	}
@@ -230,16 +231,18 @@ func retirable(states []KeyState, id string, force bool) error {
 	return nil
 }
 
-// Follow takes the key that is in use, so that nothing is sealed with one that may be
-// retired. Whoever seals calls it in the same transaction, behind the lock of what it
-// makes: Retire takes those, too. It fails with ErrLacksKey.
-func Follow(ctx context.Context, q *store.Queries, keys *secret.Keys) error {
+// Follow takes the key that is in use, and says which it is, so that nothing is sealed
+// with one that may be retired. Whoever seals calls it in the same transaction, behind
+// the lock of what it makes: Retire takes those, too. It fails with ErrLacksKey.
+func Follow(ctx context.Context, q *store.Queries, keys *secret.Keys) (id string, err error) {
 	known, err := q.ListSecretKeys(ctx)
-	if err != nil {
-		return fmt.Errorf("read the keys: %w", err)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read the keys: %w", err)
+	case len(known) == 0:
+		return keys.InUse(), nil
+	case !keys.Use(known[0].ID):
+		return "", fmt.Errorf("%w: it has the id %s", ErrLacksKey, known[0].ID)
 	}
-	if len(known) > 0 && !keys.Use(known[0].ID) {
-		return fmt.Errorf("%w: it has the id %s", ErrLacksKey, known[0].ID)
-	}
-	return nil
+	return known[0].ID, nil
 }

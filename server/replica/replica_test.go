@@ -119,7 +119,7 @@ func (w *world) state(keys *secret.Keys, id string) replica.KeyState {
 func (w *world) sealed(keys *secret.Keys) {
 	w.t.Helper()
 	row := secret.Row{Table: "server_keys", Column: "sealed_key", ID: uuid.New()}
-	text, err := keys.Seal(row, []byte("thirty-two bytes of a MAC's seed"))
+	text, err := keys.Seal(keys.InUse(), row, []byte("thirty-two bytes of a MAC's seed"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestAKeyIsNotRetiredWhileSomethingIsSealedWithIt(t *testing.T) {
 			return err
 		}
 		late := secret.Row{Table: "server_keys", Column: "sealed_key", ID: uuid.New()}
-		text, err := w.parse(older).Seal(late, []byte("thirty-two bytes of a MAC's seed"))
+		text, err := w.parse(older).Seal(idOf(w, older), late, []byte("thirty-two bytes of a MAC's seed"))
 		if err != nil {
 			return err
 		}

@@ -145,7 +145,8 @@ func makeKey(ctx context.Context, s *store.Store, keys *secret.Keys, name string
 }
 
 func insertKey(ctx context.Context, q *store.Queries, keys *secret.Keys, name string) error {
-	if err := replica.Follow(ctx, q, keys); err != nil {
+	by, err := replica.Follow(ctx, q, keys)
+	if err != nil {
 		return err
 	}
 	private, public, err := note.GenerateKey(rand.Reader, name)
@@ -153,7 +154,7 @@ func insertKey(ctx context.Context, q *store.Queries, keys *secret.Keys, name st
 		return err
 	}
 	row := store.InsertLogKeyParams{ID: id.New(), Verifier: public}
-	row.SealedKey, err = keys.Seal(secret.Row{Table: "log_keys", Column: "sealed_key", ID: row.ID}, []byte(private))
+	row.SealedKey, err = keys.Seal(by, secret.Row{Table: "log_keys", Column: "sealed_key", ID: row.ID}, []byte(private))
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (k *Keys) Use(id string) bool {
 	k.changing.Lock()
 	defer k.changing.Unlock()
 	now := k.held.Load()
-	i := slices.IndexFunc(now.keys, func(x key) bool { return x.id == id })
+	i := now.index(id)
 	if i > 0 {
 		keys := slices.Insert(slices.Delete(slices.Clone(now.keys), i, i+1), 0, now.keys[i])
 		k.hold(keys, now.listed)
@@ -160,7 +160,7 @@ func (k *Keys) Drop(id string) bool {
 	k.changing.Lock()
 	defer k.changing.Unlock()
 	now := k.held.Load()
-	i := slices.IndexFunc(now.keys, func(x key) bool { return x.id == id })
+	i := now.index(id)
 	if i <= 0 {
 		return false
 	}
@@ -177,8 +177,10 @@ func (k *Keys) Listed() []string { return slices.Clone(k.held.Load().listed) }
 // Has says whether a key is held.
 func (k *Keys) Has(id string) bool { return k.held.Load().has(id) }
 
-func (h *held) has(id string) bool {
-	return slices.ContainsFunc(h.keys, func(k key) bool { return k.id == id })
+func (h *held) has(id string) bool { return h.index(id) >= 0 }
+
+func (h *held) index(id string) int {
+	return slices.IndexFunc(h.keys, func(k key) bool { return k.id == id })
 }
 
 // Source says where the keys come from.
@@ -196,9 +198,15 @@ func (r Row) associated() []byte {
 	return fmt.Appendf(nil, "tillbook/%s/%s/%s", r.Table, r.Column, r.ID)
 }
 
-// Seal encrypts a secret for one row.
-func (k *Keys) Seal(row Row, plaintext []byte) ([]byte, error) {
-	sealed, err := k.held.Load().keys[0].aead.Encrypt(plaintext, row.associated())
+// Seal encrypts a secret for one row with the key of an id: which one is in use may
+// change between a look and a seal. It fails with ErrNotHeld.
+func (k *Keys) Seal(by string, row Row, plaintext []byte) ([]byte, error) {
+	now := k.held.Load()
+	i := now.index(by)
+	if i < 0 {
+		return nil, fmt.Errorf("seal a secret of %s: %w: %s", row.Table, ErrNotHeld, by)
+	}
+	sealed, err := now.keys[i].aead.Encrypt(plaintext, row.associated())
 	if err != nil {
 		return nil, fmt.Errorf("seal a secret of %s: %w", row.Table, err)
 	}
@@ -272,6 +280,7 @@ func (k *Keys) GoString() string { return k.String() }
 var (
 	ErrMalformed  = errors.New("the key can't be read (`tillbook keys new` makes one)")
 	ErrCannotOpen = errors.New("the configured key doesn't open it")
+	ErrNotHeld    = errors.New("there is no such key")
 	ErrNoKMS      = errors.New("it holds a key that a key management service encrypted: name the service's key with --kms-key")
 	ErrKMS        = errors.New("the key management service can't be used")
 )

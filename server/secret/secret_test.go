@@ -16,7 +16,7 @@ import (
 func TestASecretOpensInItsOwnRowOnly(t *testing.T) {
 	k := mustParse(t, Generate())
 	row := Row{Table: "server_keys", Column: "sealed_key", ID: uuid.New()}
-	sealed, err := k.Seal(row, []byte("hush"))
+	sealed, err := k.Seal(k.InUse(), row, []byte("hush"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,8 @@ func TestASecretOpensInItsOwnRowOnly(t *testing.T) {
 func TestAKeyIsReplacedByPuttingANewOneInFront(t *testing.T) {
 	oldText, newText := Generate(), Generate()
 	row := Row{Table: "server_keys", ID: uuid.New()}
-	sealed, err := mustParse(t, oldText).Seal(row, []byte("hush"))
+	old := mustParse(t, oldText)
+	sealed, err := old.Seal(old.InUse(), row, []byte("hush"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +53,15 @@ func TestAKeyIsReplacedByPuttingANewOneInFront(t *testing.T) {
 	if got, err := both.Open(row, sealed); err != nil || string(got) != "hush" {
 		t.Fatalf("Open with both = %q, %v", got, err)
 	}
-	resealed, err := both.Seal(row, []byte("hush"))
+	resealed, err := both.Seal(both.InUse(), row, []byte("hush"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := mustParse(t, newText).Open(row, resealed); err != nil {
 		t.Errorf("the first key doesn't seal: %v", err)
+	}
+	if _, err := mustParse(t, newText).Seal(old.InUse(), row, []byte("hush")); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("it seals with a key that it lacks: %v", err)
 	}
 	if _, err := mustParse(t, newText).Open(row, sealed); !errors.Is(err, ErrCannotOpen) {
 		t.Errorf("the new key alone opens what the old one sealed: %v", err)

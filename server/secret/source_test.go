@@ -34,7 +34,7 @@ func load(t *testing.T, from secret.Source) *secret.Keys {
 
 func seal(t *testing.T, keys *secret.Keys) []byte {
 	t.Helper()
-	sealed, err := keys.Seal(row, []byte("hush"))
+	sealed, err := keys.Seal(keys.InUse(), row, []byte("hush"))
 	if err != nil {
 		t.Fatal(err)
 	}
