@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,13 +19,14 @@ import (
 )
 
 // TestCallsThatTakeAllConnectionsStopNothingElse has calls wait for a locked table with
-// every connection that there is for calls. Holds expire, what commits is sealed, and
-// streams hear of what other replicas do.
+// every connection that there is for calls. Holds expire, what commits is sealed, streams
+// hear of what other replicas do, and the deployment is measured.
 func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	db := storetest.New(t)
 	url := storetest.URL(db)
-	busy := startReplica(t, url, func(c *Config) { c.MaxConns = 3 })
 	other := startReplica(t, url)
+	eventually(t, "the other measures the deployment", func() bool { return measures(t, other) })
+	busy := startReplica(t, url, func(c *Config) { c.MaxConns = 3 })
 	h2 := h2cClient(t)
 	here := newStory(t, h2, "http://"+busy.Addr(), connecthttp.WithGRPC())
 	there := newStory(t, &http.Client{}, "http://"+other.Addr())
@@ -96,7 +98,15 @@ func TestCallsThatTakeAllConnectionsStopNothingElse(t *testing.T) {
 	if code, _ := get(t, "http://"+busy.Addr()+"/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz says %d", code)
 	}
+	eventually(t, "the deployment is measured again", func() bool { return measures(t, busy) })
 	if _, err := owner.Exec(t.Context(), `ROLLBACK`); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// measures tells whether a replica is the one that measures the deployment.
+func measures(t *testing.T, r *replica) bool {
+	t.Helper()
+	_, metrics := get(t, "http://"+r.Addr()+"/metrics")
+	return strings.Contains(metrics, "\ndb_standbys ") || strings.Contains(metrics, "\ndb_standbys{")
 }
