@@ -48,8 +48,8 @@
 // killed was alive and is another process in the end, what is slow, silent or throttled is
 // so for a connection of the scenario's own, a clock is wrong in what its server answers,
 // PostgreSQL says that it misses room. All replicas must have had calls before, and every
-// kind of operation must have been acknowledged both before the fault and after it; but
-// for sign-ins, which are few, and of which one must have been at any time.
+// kind of operation, sign-ins too, must have been acknowledged both before the fault and
+// after it.
 //
 // # Why to believe it
 //

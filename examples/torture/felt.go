@@ -118,7 +118,7 @@ func (t *trial) flows(ctx context.Context, d time.Duration) error {
 
 // missing is a kind of which nothing was begun since a time and acknowledged.
 func missing(operations []record.Operation, since time.Duration) record.Kind {
-	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read} {
+	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read, record.SignIn} {
 		if !slices.ContainsFunc(operations, func(o record.Operation) bool {
 			return o.Kind == kind && o.Answer.Outcome == record.Done && o.Call >= since
 		}) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tillbook/tillbook/examples/torture/oracle"
+	"github.com/tillbook/tillbook/examples/torture/record"
 )
 
 func TestScenariosAreChosenByName(t *testing.T) {
@@ -52,6 +54,27 @@ func TestTheLastLineIsForMachines(t *testing.T) {
 	}
 	if !printSum(io.Discard, rows[:1]) {
 		t.Error("one that passed isn't well")
+	}
+}
+
+func TestEveryKindOfOperationIsWaitedFor(t *testing.T) {
+	const since = 5 * time.Second
+	var all []record.Operation
+	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read, record.SignIn} {
+		all = append(all, record.Operation{Kind: kind, Call: since, Answer: record.Answer{Outcome: record.Done}})
+	}
+	if kind := missing(all, since); kind != "" {
+		t.Errorf("all are there, and %s is missing", kind)
+	}
+	for i := range all {
+		earlier, failed := slices.Clone(all), slices.Clone(all)
+		earlier[i].Call--
+		failed[i].Answer.Outcome = record.Open
+		for what, less := range map[string][]record.Operation{"earlier": earlier, "not acknowledged": failed} {
+			if kind := missing(less, since); kind != all[i].Kind {
+				t.Errorf("a %s was %s, and %q is missing", all[i].Kind, what, kind)
+			}
+		}
 	}
 }
 

@@ -192,7 +192,9 @@ func (m *Mix) look(ctx context.Context, group int, p *Person) {
 
 // signIn ends a session and begins another, which must be one.
 func (m *Mix) signIn(ctx context.Context) {
-	sleep(m.stopping, time.Second) // passwords are dear
+	if !sleep(m.stopping, time.Second) { // passwords are dear
+		return
+	}
 	o := &record.Operation{Kind: record.SignIn, Group: -1, From: m.Signer.Name}
 	m.record.Begin(o)
 	a, known := m.settle(ctx, o, func(ctx context.Context) record.Answer {
