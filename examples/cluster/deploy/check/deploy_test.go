@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,6 +166,45 @@ func TestThePodSuitsTheServer(t *testing.T) {
 	}
 }
 
+// What the settings name is within reach, and so is what those name that are there as an
+// example.
+func TestTheNetworkReachesWhatTheSettingsName(t *testing.T) {
+	egress := decode[networkingv1.NetworkPolicy](t, "network.yaml").Spec.Egress
+	var reached []string
+	for name, value := range allSettings(t) {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"https": "443", "postgres": "5432"}[u.Scheme]
+		}
+		_, namespace, _ := strings.Cut(u.Hostname(), ".")
+		if !slices.ContainsFunc(egress, func(rule networkingv1.NetworkPolicyEgressRule) bool {
+			return leads(rule, namespace, port)
+		}) {
+			t.Errorf("%s is %s, which the network policy doesn't let the server reach", name, value)
+		}
+		reached = append(reached, u.Scheme)
+	}
+	slices.Sort(reached)
+	if want := []string{"hcvault", "http", "https", "postgres"}; !slices.Equal(reached, want) {
+		t.Errorf("the settings name %v, not %v", reached, want)
+	}
+}
+
+// leads tells whether a rule lets through to a port of something, which is in a namespace
+// if the rule has one.
+func leads(rule networkingv1.NetworkPolicyEgressRule, namespace, port string) bool {
+	return slices.ContainsFunc(rule.Ports, func(p networkingv1.NetworkPolicyPort) bool {
+		return p.Port.String() == port && *p.Protocol == corev1.ProtocolTCP
+	}) &&
+		slices.ContainsFunc(rule.To, func(p networkingv1.NetworkPolicyPeer) bool {
+			return p.NamespaceSelector == nil || p.NamespaceSelector.MatchLabels[corev1.LabelMetadataName] == namespace
+		})
+}
+
 func TestTheDatabaseHasRoomForAllReplicas(t *testing.T) {
 	most := number(t, "../../patroni/patroni.yaml", `max_connections: (\d+)`)
 	each := number(t, "../../../../server/OVERLOAD.md", `plan for (\d+) a replica`)
@@ -185,7 +225,7 @@ func TestEverySettingIsOneOfTheServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := regexp.MustCompile(`TILLBOOK_[A-Z_]+`).FindAllString(string(unit), -1)
-	for name := range decode[corev1.ConfigMap](t, "config.yaml").Data {
+	for name := range allSettings(t) {
 		if strings.HasPrefix(name, "TILLBOOK_") {
 			names = append(names, name)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -32,6 +33,21 @@ func decodeLoosely(t *testing.T, name string) (h header) {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// allSettings are those of the ConfigMap, and those that it has in comments as examples.
+func allSettings(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(manifests, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config corev1.ConfigMap
+	text = regexp.MustCompile(`(?m)^  # (TILLBOOK_[A-Z_]+: )`).ReplaceAll(text, []byte("  $1"))
+	if err := yaml.UnmarshalStrict(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	return config.Data
 }
 
 // typeName is a type's name without its package.
