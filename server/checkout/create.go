@@ -43,6 +43,9 @@ type Draft struct {
 	Merchant uuid.UUID
 	Store    uuid.UUID // zero for the terminal's
 	Terminal uuid.UUID // zero for none
+	// Refused is why none may be made now. What the key made before is returned all the
+	// same.
+	Refused error
 	// The rest is as in the API.
 	Amount     *moneyv1.Money
 	Reference  string
@@ -73,7 +76,7 @@ func (d *Desk) Create(ctx context.Context, n *Draft) (*Checkout, error) {
 	}
 	var made uuid.UUID
 	err = d.store.InTx(ctx, func(ctx context.Context, q *store.Queries, _ pgx.Tx) error {
-		made, err = create(ctx, q, row)
+		made, err = create(ctx, q, row, n.Refused)
 		return err
 	})
 	if err != nil {
@@ -82,8 +85,8 @@ func (d *Desk) Create(ctx context.Context, n *Draft) (*Checkout, error) {
 	return d.get(ctx, Scope{}, made)
 }
 
-// create writes a checkout unless its key has made one.
-func create(ctx context.Context, q *store.Queries, row *store.InsertCheckoutParams) (uuid.UUID, error) {
+// create writes a checkout unless its key has made one, or it is refused.
+func create(ctx context.Context, q *store.Queries, row *store.InsertCheckoutParams, refused error) (uuid.UUID, error) {
 	counter, most := row.MerchantID.String(), int64(maxOpenElsewhere)
 	if row.TerminalID != nil {
 		counter, most = row.TerminalID.String(), maxOpenAtTerminal
@@ -100,6 +103,8 @@ func create(ctx context.Context, q *store.Queries, row *store.InsertCheckoutPara
 			return known.ID, nil
 		case !errors.Is(err, pgx.ErrNoRows):
 			return uuid.Nil, err
+		case refused != nil:
+			return uuid.Nil, refused
 		}
 		open, err := countOpen(ctx, q, row)
 		if err != nil {

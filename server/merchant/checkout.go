@@ -28,9 +28,7 @@ func (s *Service) createCheckout(ctx context.Context, m member, req *merchantv1.
 		if draft.Terminal, err = id.Parse(id.Terminal, text); err != nil {
 			return nil, errNoTerminal.WithCause(err)
 		}
-		if err := s.terminalReady(ctx, m.merchant, draft.Terminal); err != nil {
-			return nil, err
-		}
+		draft.Refused = s.terminalReady(ctx, m.merchant, draft.Terminal)
 	}
 	made, err := s.checkouts.Create(ctx, draft)
 	return s.showCheckout(ctx, made, err)

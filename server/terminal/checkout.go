@@ -26,12 +26,12 @@ var (
 // CreateCheckout begins a sale at the calling terminal.
 func (s *Service) CreateCheckout(ctx context.Context, req *terminalv1.CreateCheckoutRequest) (*terminalv1.CreateCheckoutResponse, error) {
 	terminal := rpc.PrincipalFrom(ctx).Terminal
-	sale, err := s.maySell(ctx, terminal)
-	if err != nil {
-		return nil, err
+	sale, refused := s.maySell(ctx, terminal)
+	if refused != nil && !errors.Is(refused, errLocked) {
+		return nil, refused
 	}
 	made, err := s.desk.Create(ctx, &checkout.Draft{
-		By: checkout.Caller{Terminal: terminal}, Key: req.GetIdempotencyKey(),
+		By: checkout.Caller{Terminal: terminal}, Key: req.GetIdempotencyKey(), Refused: refused,
 		Merchant: sale.MerchantID, Store: sale.StoreID, Terminal: terminal,
 		Amount: req.GetAmount(), Reference: req.GetReference(), Items: req.GetItems(),
 		TipOptions: req.GetTipOptions(), Capture: req.GetCapture(), ExpireTime: req.GetExpireTime(),

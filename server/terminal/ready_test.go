@@ -11,6 +11,7 @@ import (
 	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	moneyv1 "github.com/tillbook/tillbook/gen/tillbook/money/v1"
 	terminalv1 "github.com/tillbook/tillbook/gen/tillbook/terminal/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/terminal/v1/terminalv1connect"
 	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/server/secret"
 	"github.com/tillbook/tillbook/server/terminal"
@@ -22,14 +23,7 @@ func TestAMerchantSellsAtTerminalsThatAreInOrder(t *testing.T) {
 	w := newTown(t)
 	a, b := w.replica(t), w.replica(t)
 	s := w.shop(t, a)
-	sell := func(terminal string) (*checkoutv1.Checkout, error) {
-		res := &merchantv1.CreateCheckoutResponse{}
-		err := a.conn.Invoke(s.owner.context(t.Context()), merchantv1connect.MerchantServiceCreateCheckoutProcedure, &merchantv1.CreateCheckoutRequest{
-			IdempotencyKey: uuid.NewString(), MerchantId: s.merchant, StoreId: s.store, TerminalId: terminal,
-			Amount: &moneyv1.Money{Asset: "USD", Amount: "4.00"},
-		}, res)
-		return res.GetCheckout(), err
-	}
+	sell := func(terminal string) (*checkoutv1.Checkout, error) { return s.sell(t, a, terminal, uuid.NewString()) }
 	_, err := sell(s.create(t, a).GetTerminal().GetTerminalId())
 	wantReason(t, err, "TERMINAL_UNAVAILABLE")
 	g := s.gadget(t, a)
@@ -56,6 +50,49 @@ func TestAMerchantSellsAtTerminalsThatAreInOrder(t *testing.T) {
 	}
 	s.revoke(t, a, g.terminal)
 	_, err = sell(g.terminal)
+	wantReason(t, err, "TERMINAL_UNAVAILABLE")
+}
+
+// sell makes a checkout of the shop's at one of its terminals.
+func (s *shop) sell(t testing.TB, r *replica, terminal, key string) (*checkoutv1.Checkout, error) {
+	t.Helper()
+	res := &merchantv1.CreateCheckoutResponse{}
+	err := r.conn.Invoke(s.owner.context(t.Context()), merchantv1connect.MerchantServiceCreateCheckoutProcedure, &merchantv1.CreateCheckoutRequest{
+		IdempotencyKey: key, MerchantId: s.merchant, StoreId: s.store, TerminalId: terminal,
+		Amount: &moneyv1.Money{Asset: "USD", Amount: "4.00"},
+	}, res)
+	return res.GetCheckout(), err
+}
+
+// Whoever wasn't answered asks again, and learns what was made however the terminal is
+// by then.
+func TestThatATerminalIsLockedHidesNoCheckoutThatWasMade(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	r := w.replica(t)
+	s := w.shop(t, r)
+	g := s.gadget(t, r)
+	ring := func(key string) (string, error) {
+		res := &terminalv1.CreateCheckoutResponse{}
+		err := r.conn.Invoke(g.context(t), terminalv1connect.TerminalServiceCreateCheckoutProcedure, &terminalv1.CreateCheckoutRequest{
+			IdempotencyKey: key, Amount: &moneyv1.Money{Asset: "USD", Amount: "5.00"},
+		}, res)
+		return res.GetCheckout().GetCheckoutId(), err
+	}
+	rung, err := ring("before")
+	must(t, err)
+	sold, err := s.sell(t, r, g.terminal, "before")
+	must(t, err)
+	s.command(t, r, g.terminal, lock, "")
+	if again, err := ring("before"); err != nil || again != rung {
+		t.Errorf("the terminal gets %s (%v), not %s", again, err, rung)
+	}
+	if again, err := s.sell(t, r, g.terminal, "before"); err != nil || again.GetCheckoutId() != sold.GetCheckoutId() {
+		t.Errorf("the staff get %v (%v), not %v", again, err, sold)
+	}
+	_, err = ring("after")
+	wantReason(t, err, "TERMINAL_LOCKED")
+	_, err = s.sell(t, r, g.terminal, "after")
 	wantReason(t, err, "TERMINAL_UNAVAILABLE")
 }
 
