@@ -18,9 +18,11 @@ import (
 //
 // How far a standby is behind is measured and not believed: the primary's place in
 // its log is noted twice a second, and the standby has everything that was committed
-// before the newest of those places that it has replayed. So nothing depends on
-// clocks of other machines, and a standby that is cut off counts as one that falls
-// behind. One that follows another timeline than the primary's isn't used at all.
+// before the newest of those places that it has replayed. How long ago that was is
+// measured here, and what is older than it is told by the primary's clock, by which
+// the books go: so a machine whose clock is wrong reads nothing too early, and a
+// standby that is cut off counts as one that falls behind. One that follows another
+// timeline than the primary's isn't used at all.
 type Past struct {
 	primary *Store
 	standby *Store // nil if there is none
@@ -28,8 +30,8 @@ type Past struct {
 	maxLag  time.Duration
 	log     *slog.Logger
 
-	places []walPlace   // the primary's, oldest first; Run's own
-	asOf   atomic.Int64 // what was committed before is on the standby, in Unix ns; 0 if unknown
+	places []walPlace               // the primary's, oldest first; Run's own
+	has    atomic.Pointer[walPlace] // what was committed before is on the standby; nil if unknown
 }
 
 // PastConfig says where to read.
@@ -102,8 +104,8 @@ func (p *Past) Reading(ctx context.Context, olderThan time.Time) context.Context
 	if p == nil {
 		return ctx
 	}
-	asOf := time.Unix(0, p.asOf.Load())
-	if p.standby != nil && time.Since(asOf) <= p.maxLag && olderThan.Before(asOf.Add(-commitMargin)) {
+	has := p.has.Load()
+	if has != nil && time.Since(has.noted) <= p.maxLag && olderThan.Before(has.at.Add(-commitMargin)) {
 		return p.standby.Reading(ctx)
 	}
 	return p.primary.Reading(ctx)
@@ -112,8 +114,11 @@ func (p *Past) Reading(ctx context.Context, olderThan time.Time) context.Context
 // Staleness is how far the standby is behind at the most; ok is false if there is
 // none or it isn't known.
 func (p *Past) Staleness() (behind time.Duration, ok bool) {
-	asOf := p.asOf.Load()
-	return time.Since(time.Unix(0, asOf)), asOf != 0
+	has := p.has.Load()
+	if has == nil {
+		return 0, false
+	}
+	return time.Since(has.noted), true
 }
 
 const (
@@ -148,7 +153,8 @@ func (p *Past) Run(ctx context.Context) {
 
 // walPlace is where the primary's log was at a time.
 type walPlace struct {
-	at       time.Time
+	noted    time.Time // by this machine's clock, for how long ago it was
+	at       time.Time // by the primary's, as all times in the books
 	lsn      int64
 	timeline int32
 }
@@ -157,8 +163,9 @@ const (
 	// The name of a file of the log begins with its timeline, and only a primary can
 	// tell it.
 	selectPlace = `
-SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
-       ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`
+SELECT now.at, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+       ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
+  FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now`
 	// A standby says late, and never too early, that it has changed timelines.
 	selectReplayed = `
 SELECT coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)::bigint,
@@ -167,8 +174,8 @@ SELECT coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)::bigint,
 
 // look notes where the primary is, and finds what the standby has of it.
 func (p *Past) look(ctx context.Context) error {
-	now := walPlace{at: time.Now()}
-	if err := scanPlace(ctx, p.events.Pool, selectPlace, &now); err != nil {
+	now := walPlace{noted: time.Now()}
+	if err := scanPlace(ctx, p.events.Pool, selectPlace, &now.at, &now.lsn, &now.timeline); err != nil {
 		return fmt.Errorf("asking the primary: %w", err)
 	}
 	if n := len(p.places); n > 0 && p.places[n-1].timeline != now.timeline {
@@ -178,27 +185,28 @@ func (p *Past) look(ctx context.Context) error {
 		p.places = p.places[len(p.places)-maxPlaces:]
 	}
 	var replayed walPlace
-	if err := scanPlace(ctx, p.standby.Pool, selectReplayed, &replayed); err != nil {
+	if err := scanPlace(ctx, p.standby.Pool, selectReplayed, &replayed.lsn, &replayed.timeline); err != nil {
 		return fmt.Errorf("asking the standby: %w", err)
 	}
 	if replayed.timeline != now.timeline {
-		p.asOf.Store(0)
+		p.has.Store(nil)
 		return nil
 	}
 	for i := len(p.places) - 1; i >= 0; i-- {
 		if p.places[i].lsn <= replayed.lsn {
-			p.asOf.Store(p.places[i].at.UnixNano())
+			has := p.places[i]
+			p.has.Store(&has)
 			return nil
 		}
 	}
 	return nil
 }
 
-func scanPlace(ctx context.Context, pool *pgxpool.Pool, query string, to *walPlace) error {
+func scanPlace(ctx context.Context, pool *pgxpool.Pool, query string, into ...any) error {
 	rows, err := pool.Query(ctx, query)
 	if err != nil {
 		return err
 	}
-	_, err = pgx.ForEachRow(rows, []any{&to.lsn, &to.timeline}, func() error { return nil })
+	_, err = pgx.ForEachRow(rows, into, func() error { return nil })
 	return err
 }
