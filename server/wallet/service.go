@@ -124,10 +124,11 @@ func (s *Service) ListTransactions(ctx context.Context, req *walletv1.ListTransa
 	if len(q.Accounts) == 0 {
 		return &walletv1.ListTransactionsResponse{}, nil
 	}
+	reading := ctx
 	if q.Before != nil {
-		ctx = s.past.Reading(ctx, q.Before.Time)
+		reading = s.past.Reading(ctx, q.Before.Time)
 	}
-	page, err := s.ledger.History(ctx, q)
+	page, err := s.ledger.History(reading, q)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +136,7 @@ func (s *Service) ListTransactions(ctx context.Context, req *walletv1.ListTransa
 	if page.Next != nil {
 		res.NextPageToken = rpc.EncodePageToken(historyKind(user, req), page.Next)
 	}
+	// What was given back of a transaction changes for as long as it is there.
 	res.Transactions, err = s.views(ctx, user, page.Entries)
 	return res, err
 }
