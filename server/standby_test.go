@@ -72,6 +72,11 @@ func TestWhatIsOldIsReadOnTheStandbyAndMoneyOnThePrimary(t *testing.T) {
 	if is, err := s.statement(ann, time.Time{}); err != nil || !strings.Contains(is, "of the primary") {
 		t.Errorf("a statement until now isn't the primary's: %v\n%s", err, is)
 	}
+	standby.Kill()
+	eventually(t, "what is over is read on the primary while there is no standby", func() bool {
+		was, err := s.statement(ann, time.Now().Add(-time.Hour))
+		return err == nil && strings.Contains(was, "of the primary")
+	})
 }
 
 // statement writes one as CSV, until an end or until now.

@@ -123,6 +123,8 @@ func (p *Past) Staleness() (behind time.Duration, ok bool) {
 
 const (
 	placeEvery = 500 * time.Millisecond
+	// standbyPatience is how long a standby may take to answer.
+	standbyPatience = 2 * time.Second
 	// maxPlaces is enough to find a standby usable that is as far behind as is usual.
 	maxPlaces = 240
 )
@@ -185,7 +187,10 @@ func (p *Past) look(ctx context.Context) error {
 		p.places = p.places[len(p.places)-maxPlaces:]
 	}
 	var replayed walPlace
-	if err := scanPlace(ctx, p.standby.Pool, selectReplayed, &replayed.lsn, &replayed.timeline); err != nil {
+	asking, cancel := context.WithTimeout(ctx, standbyPatience)
+	defer cancel()
+	if err := scanPlace(asking, p.standby.Pool, selectReplayed, &replayed.lsn, &replayed.timeline); err != nil {
+		p.has.Store(nil) // what it doesn't tell here it tells nobody
 		return fmt.Errorf("asking the standby: %w", err)
 	}
 	if replayed.timeline != now.timeline {
