@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	ledgerv1 "github.com/tillbook/tillbook/gen/tillbook/ledger/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/ledger/v1/ledgerv1connect"
 	walletv1 "github.com/tillbook/tillbook/gen/tillbook/wallet/v1"
 	"github.com/tillbook/tillbook/server/rate"
 	"github.com/tillbook/tillbook/server/rpc"
@@ -240,5 +241,32 @@ func TestAFloodFromOneAddressIsTurnedAway(t *testing.T) {
 	}
 	if f := from("203.0.113.2"); f != nil {
 		t.Errorf("somebody else: %s", f.reason())
+	}
+}
+
+func TestAFloodOfOneCallerIsTurnedAway(t *testing.T) {
+	h := start(t, func(c *Config, _ *harness) {
+		limits := DefaultLimits()
+		limits.Caller = rate.Rule{Name: "shield.caller", Per: time.Hour, Burst: 3}
+		c.Limits = &limits
+	})
+	call := curlClient(h.url(""))
+	as := func(token, procedure string) *failure {
+		return call(t, procedure, token, &walletv1.GetWalletRequest{}, &walletv1.GetWalletResponse{})
+	}
+	for range 3 {
+		if f := as(userToken, getWalletProcedure); f != nil {
+			t.Fatalf("within the limit: %s", f.reason())
+		}
+	}
+	if f := as(userToken, getWalletProcedure); f.reason() != "RATE_LIMITED" || f.retry == nil {
+		t.Errorf("past the limit: %+v", f)
+	}
+	if f := as(operatorToken, ledgerv1connect.LedgerServiceListAssetsProcedure); f != nil {
+		t.Errorf("somebody else: %s", f.reason())
+	}
+	_, metrics := get(t, h.url("/metrics"))
+	if !strings.Contains(metrics, `rpc_server_shed_total{priority="call"} 1`) {
+		t.Error("/metrics doesn't count what was turned away")
 	}
 }
