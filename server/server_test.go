@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -269,4 +270,19 @@ func TestAStoppedServerLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "all goroutines end", func() bool { return len(left()) <= before })
+}
+
+// Whatever the database does to what runs in the background.
+func TestAServerDoesNotWaitForeverForWhatRunsInTheBackground(t *testing.T) {
+	s := newServer(Config{})
+	end, ended := make(chan struct{}), make(chan struct{})
+	s.background(func(context.Context) { <-end; close(ended) })
+	if err := s.closeWithin(20 * time.Millisecond); !errors.Is(err, errStuck) {
+		t.Errorf("it ends with %v", err)
+	}
+	close(end)
+	<-ended
+	if err := s.closeWithin(time.Minute); err != nil {
+		t.Errorf("once it has ended: %v", err)
+	}
 }
