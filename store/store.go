@@ -37,6 +37,10 @@ type Config struct {
 	// Role is taken on by every connection. Default: AppRole. NoRole for none.
 	Role string
 
+	// Inspect takes a primary that is set to take no writes, too, whatever the URL
+	// says: for those who look what is wrong with it.
+	Inspect bool
+
 	// Tracer sees every statement. Default: none.
 	Tracer pgx.QueryTracer
 }
@@ -148,6 +152,9 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	followed := &failover{}
 	conn.Tracer = withTracer(followed, cfg.Tracer)
 	PingWithin(config, pingTimeout)
+	if cfg.Inspect {
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
 	setDefaults(conn)
 	conn.OnNotice = rememberWarning
 	role := cfg.Role

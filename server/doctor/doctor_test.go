@@ -34,7 +34,7 @@ func newPatient(t *testing.T, settings map[string]string) *patient {
 		t.Fatal(err)
 	}
 	p.conn = p.connect()
-	p.store = storetest.Open(t, store.Config{URL: p.url, Role: store.NoRole, MaxConns: 1})
+	p.store = storetest.Open(t, store.Config{URL: p.url, Role: store.NoRole, MaxConns: 1, Inspect: true})
 	p.exec(`INSERT INTO secret_keys (id) VALUES ('` + p.keys.InUse() + `')`)
 	return p
 }
@@ -128,6 +128,10 @@ var afflictions = []affliction{
 	set("timezone", "'Asia/Jakarta'", "timezone is Asia/Jakarta", Warn),
 	set("idle_session_timeout", "60000", "idle_session_timeout is 60000", Warn),
 	set("log_statement", "'all'", "log_statement is all", Warn),
+	set("zero_damaged_pages", "on", "zero_damaged_pages is on", Fail),
+	set("ignore_checksum_failure", "on", "ignore_checksum_failure is on", Fail),
+	set("default_transaction_read_only", "on", "default_transaction_read_only is on", Fail),
+	set("jit", "on", "jit is on", Warn),
 	{
 		name: "a standby that is asked for and gone", check: "replication", level: Fail, text: "commits wait",
 		// Nothing of this may wait for the standby.

@@ -40,6 +40,7 @@ func TestAServerThatIsMadeForTestsIsFoundOut(t *testing.T) {
 	findings := Examine(t.Context(), Options{Store: s})
 	for text, level := range map[string]Level{
 		"fsync is off": Fail, "full_page_writes is off": Fail, "synchronous_commit is off": Fail, "autovacuum is off": Fail, "wal_level is minimal": Warn,
+		"data_checksums is off": Warn,
 	} {
 		if f, ok := find(findings, "settings", text); !ok || f.Level != level || f.Advice == "" {
 			t.Errorf("%s: %+v", text, f)

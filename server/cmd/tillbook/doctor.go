@@ -66,7 +66,7 @@ func (cmd doctorCmd) examine(c *call) (findings []doctor.Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.Open(c.ctx, store.Config{URL: db.url, Role: store.NoRole, MaxConns: 2})
+	s, err := store.Open(c.ctx, store.Config{URL: db.url, Role: store.NoRole, MaxConns: 2, Inspect: true})
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func unreachableDatabase(err *pgconn.ConnectError) string {
 	var untrusted *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	switch {
-	case errors.Is(err, pgconn.ErrReadOnlyConnection):
+	case errors.Is(err, pgconn.ErrReadOnlyConnection), errors.Is(err, pgconn.ErrStandbyConnection):
 		return fmt.Sprintf("PostgreSQL at %s takes no writes, as a standby does: name the primary in --database-url, or all nodes", where)
 	case errors.As(err, &server):
 		return fmt.Sprintf("PostgreSQL at %s refuses the connection (%s): check the user and database in --database-url, and the password there or in the file that PGPASSFILE names",

@@ -19,8 +19,12 @@ func TestADatabaseThatTakesNoWritesIsNotSaidToBeDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run([]string{"doctor", "--database-url", url}, &stdout, &stderr); code != exitSick || !strings.Contains(stderr.String(), "takes no writes, as a standby does") {
+	if code := run([]string{"verify", "--database-url", url}, &stdout, &stderr); code != exitSick || !strings.Contains(stderr.String(), "takes no writes, as a standby does") {
 		t.Errorf("it exits with %d and says %s", code, stderr.String())
+	}
+	// The doctor gets in, and says what it is.
+	if code := run([]string{"doctor", "--database-url", url}, &stdout, &stderr); code != exitSick || !strings.Contains(stdout.String(), "Set default_transaction_read_only = off") {
+		t.Errorf("the doctor exits with %d and says %s%s", code, stdout.String(), stderr.String())
 	}
 }
 
