@@ -132,6 +132,7 @@ var afflictions = []affliction{
 	set("ignore_checksum_failure", "on", "ignore_checksum_failure is on", Fail),
 	set("default_transaction_read_only", "on", "default_transaction_read_only is on", Fail),
 	set("jit", "on", "jit is on", Warn),
+	set("log_min_duration_statement", "2000", "log_parameter_max_length is -1", Warn),
 	{
 		name: "a standby that is asked for and gone", check: "replication", level: Fail, text: "commits wait",
 		// Nothing of this may wait for the standby.

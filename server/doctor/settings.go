@@ -87,7 +87,7 @@ var wanted = []setting{
 
 func (v *visit) settings(ctx context.Context) error {
 	type pair struct{ Name, Value string }
-	var names []string
+	names := []string{slowStatements, theirParameters}
 	for _, s := range wanted {
 		names = append(names, s.name)
 	}
@@ -109,7 +109,21 @@ func (v *visit) settings(ctx context.Context) error {
 			v.add(s.level, s.advice, "%s is %s.", s.name, value)
 		}
 	}
+	v.parameters(values)
 	return nil
+}
+
+const (
+	slowStatements  = "log_min_duration_statement"
+	theirParameters = "log_parameter_max_length"
+)
+
+// parameters judges what is logged of slow statements.
+func (v *visit) parameters(values map[string]string) {
+	if slow, length := values[slowStatements], values[theirParameters]; slow != "-1" && length != "0" {
+		v.add(Warn, "Set "+theirParameters+" = 0: the parameters of statements carry personal data into the log.",
+			"Slow statements are logged with their parameters: %s is %s, and %s is %s.", slowStatements, slow, theirParameters, length)
+	}
 }
 
 func lower(name string) string {
