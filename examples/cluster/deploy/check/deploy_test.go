@@ -259,6 +259,9 @@ func TestTheUnitIsWhatSystemdReads(t *testing.T) {
 	if patience, most := setting("TimeoutStopSec"), setting("--drain-delay")+setting("--grace")+closing; patience <= most {
 		t.Errorf("a replica is killed after %v, though it may take %v to end", patience, most)
 	}
+	if regexp.MustCompile(`(?m)^ProcSubset=pid`).Match(text) {
+		t.Error("the server can't read net.core.somaxconn, and takes 128 instead")
+	}
 	// The program has to be there, and is elsewhere.
 	text = bytes.ReplaceAll(text, []byte("/usr/local/bin/tillbook"), []byte(program))
 	unit := filepath.Join(t.TempDir(), "tillbook.service")
