@@ -306,7 +306,11 @@ func TestTheContainerfileIsWhatBuildKitReads(t *testing.T) {
 	if d := decode[appsv1.Deployment](t, "deployment.yaml"); user != "65532:65532" || *d.Spec.Template.Spec.SecurityContext.RunAsUser != 65532 {
 		t.Errorf("it runs as %q", user)
 	}
+	toolchain := ""
 	for _, command := range stages[0].Commands {
+		if e, ok := command.(*instructions.EnvCommand); ok && e.Env[0].Key == "GOTOOLCHAIN" {
+			toolchain = e.Env[0].Value
+		}
 		if c, ok := command.(*instructions.CopyCommand); ok {
 			for _, source := range c.SourcePaths {
 				if _, err := os.Stat(filepath.Join(root, source)); err != nil {
@@ -314,5 +318,8 @@ func TestTheContainerfileIsWhatBuildKitReads(t *testing.T) {
 				}
 			}
 		}
+	}
+	if toolchain != "auto" {
+		t.Errorf("it is built with the toolchain %q, whatever go.mod asks for", toolchain)
 	}
 }
