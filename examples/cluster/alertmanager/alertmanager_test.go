@@ -143,6 +143,18 @@ func TestPagesComeByMailAndWebhookAndTicketsByMail(t *testing.T) {
 		t.Errorf("the webhook got %+v", call)
 	}
 	checkShown(t, receiver)
+
+	// Of what follows from something worse nobody is told.
+	ring(t, url, "NoPrimary", "page", "There is no primary.")
+	if call := next(t, "webhook", calls); !strings.Contains(call.Subject, "NoPrimary") {
+		t.Errorf("the webhook got %+v", call)
+	}
+	ring(t, url, "EventLag", "page", "Watches are stale.")
+	time.Sleep(time.Second) // far longer than alerts are collected for
+	ring(t, url, "LedgerQueueFull", "page", "The queue is full.")
+	if call := next(t, "webhook", calls); !strings.Contains(call.Subject, "LedgerQueueFull") {
+		t.Errorf("the webhook got %+v", call)
+	}
 }
 
 // checkShown finds on the receiver's page what came by both ways.

@@ -113,6 +113,27 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// Of what is misspelt there somebody would be told too much, or too little.
+func TestWhatKeepsAlertsSilentAreAlerts(t *testing.T) {
+	config, err := os.ReadFile("../alertmanager/alertmanager.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, m := range regexp.MustCompile(`alertname =~? "([^"]+)"`).FindAllStringSubmatch(string(config), -1) {
+		for name := range strings.SplitSeq(m[1], "|") {
+			found++
+			whole := regexp.MustCompile("^(?:" + name + ")$")
+			if !slices.ContainsFunc(rules(t), func(r rule) bool { return r.Alert != "" && whole.MatchString(r.Alert) }) {
+				t.Errorf("there is no alert %s", name)
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d names were found", found)
+	}
+}
+
 // panel is one of a dashboard.
 type panel struct {
 	ID      int
