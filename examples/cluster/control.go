@@ -181,6 +181,8 @@ func onLink(l *stack.Link, action string) (known bool, err error) {
 		err = l.Throttle(64)
 	case "silence":
 		err = l.Silence()
+	case "deafen":
+		err = l.Deafen()
 	case "heal":
 		err = l.Heal()
 	default:

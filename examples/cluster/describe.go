@@ -46,7 +46,7 @@ func describe(out io.Writer, s *stack.Stack, key, faults string) {
 	fault("The primary is moved on purpose.", "patronictl -c "+s.Nodes()[0].Config()+" switchover --force", "# the same again")
 	fault("A standby is gone, or silent (freeze; undo: thaw).", post("/db-2/kill"), post("/db-2/start"))
 	fault("The primary is cut off from etcd and its standbys, but not from its clients.", post("/primary/isolate"), post("/victim/rejoin"))
-	fault("The network to the databases is slow; or down, throttle, silence; a single way is named blue-0%3Edb-0.",
+	fault("The network to the databases is slow; or down, throttle, silence, deafen (answers to commits get lost); a single way is named blue-0%3Edb-0.",
 		post("/link/all/slow"), post("/link/all/heal"))
 	fault("The primary's disk fills up (with -disk 512).", post("/primary/fill-disk"), post("/victim/free-disk"))
 	fault("A member of etcd dies; with two gone there is no failover.", post("/etcd-0/kill"), post("/etcd-0/start"))
