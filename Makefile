@@ -130,7 +130,7 @@ torture-short: build install-cluster ## Break it in the five ways that tell most
 	@exec bin/torture -history .cache/torture -short $(TORTURE)
 
 .PHONY: test-cluster
-test-cluster: install-cluster ## Bring a cluster up, pay in every protocol, break it as it says
+test-cluster: install-cluster bin/grpcurl ## Bring a cluster up, pay in every protocol, use and break it as it says
 	@go test -count=1 -tags cluster -timeout 420s ./examples/cluster
 
 .PHONY: upgrade-test

@@ -43,7 +43,7 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../server/cmd/tillbook").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	s, err := stack.Start(within(t), stack.Options{Binary: program, HAProxy: true, Prometheus: true, Traces: true, Proxied: true})
+	s, err := stack.Start(within(t), stack.Options{Binary: program, Etcd: 3, HAProxy: true, Prometheus: true, Traces: true, Proxied: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,9 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 	t.Run("what is for operators", func(t *testing.T) { c.checkHidden(t) })
 
 	checkSeen(t, s)
+	checkBalance(t, s)
+	checkLoopback(t, s)
+	useAsPrinted(t, s, program)
 
 	users, err := traffic.Start(within(t), traffic.Options{URL: s.URL(), Native: s.Native(), TLS: s.TLS()})
 	if err != nil {
@@ -95,6 +98,7 @@ func TestAClusterServesEveryProtocolAndOutlivesItsPrimary(t *testing.T) {
 	if r.Lost+r.Doubled != 0 {
 		t.Errorf("%+v", r)
 	}
+	checkTold(t, s)
 	breakAsPrinted(t, s)
 	if err := s.Verify(within(t), program); err != nil {
 		t.Error(err)
@@ -178,6 +182,9 @@ func (c *client) post(t *testing.T, client *http.Client, kind string, body []byt
 	res, err := client.Do(req)
 	must(t, err)
 	defer res.Body.Close()
+	if spoken := map[bool]int{true: 2, false: 1}[client == c.http]; res.ProtoMajor != spoken {
+		t.Errorf("HAProxy answers over HTTP/%d, not over HTTP/%d", res.ProtoMajor, spoken)
+	}
 	answer, err := io.ReadAll(res.Body)
 	must(t, err)
 	if res.StatusCode != http.StatusOK {
@@ -252,10 +259,10 @@ func checkSeen(t *testing.T, s *stack.Stack) {
 				return fmt.Errorf("the client's trace has no %s: %s", want, trace)
 			}
 		}
-		// Three replicas, three nodes, etcd, HAProxy and the disks.
+		// Three replicas, three nodes, three members of etcd, HAProxy and the disks.
 		for query, want := range map[string]string{
-			"count(up==1)": "9", "count(ALERTS{alertstate=\"firing\"}) or vector(0)": "0",
-			"count(node_filesystem_avail_bytes)>bool 0": "1", "count(db_standby_staleness_milliseconds)>bool 0": "1",
+			"count(up==1)": "11", "count(ALERTS{alertstate=\"firing\"}) or vector(0)": "0",
+			"count(node_filesystem_avail_bytes)>bool 0": "1", "count(db_standby_staleness_milliseconds)>bool 0": "1", "max(db_standbys)": "2",
 		} {
 			answer := get(t, s.PrometheusURL()+"/api/v1/query?query="+url.QueryEscape(query))
 			if !strings.Contains(answer, `"`+want+`"`) {
@@ -265,6 +272,9 @@ func checkSeen(t *testing.T, s *stack.Stack) {
 		rules := get(t, s.PrometheusURL()+"/api/v1/rules")
 		if !strings.Contains(rules, `"health":"ok"`) || strings.Contains(rules, `"health":"err"`) {
 			return fmt.Errorf("not all rules can be evaluated: %s", rules)
+		}
+		if told := get(t, s.PrometheusURL()+"/api/v1/alertmanagers"); !strings.Contains(told, s.AlertmanagerURL()) {
+			return fmt.Errorf("Prometheus tells nobody of alerts: %s", told)
 		}
 		return nil
 	})
@@ -283,7 +293,10 @@ func checkGone(t *testing.T, s *stack.Stack) {
 	for _, n := range s.Nodes() {
 		pids = append(append(pids, n.PID()), n.Family()...)
 	}
-	pids = append(pids, s.HAProxy().PID(), s.EtcdMembers()[0].PID())
+	for _, e := range s.EtcdMembers() {
+		pids = append(pids, e.PID())
+	}
+	pids = append(pids, s.HAProxy().PID())
 	must(t, s.Close())
 	for _, pid := range pids {
 		// One that has ended is there until its adoptive parent has asked about it.

@@ -33,6 +33,7 @@ func describe(out io.Writer, s *stack.Stack, key, faults string) {
 	fmt.Fprintf(out, "  curl --cacert %s %s/tillbook.auth.v1.AuthService/Register -H 'Content-Type: application/json' -d '{}'\n", s.CA(), s.URL())
 	fmt.Fprintf(out, "  bin/grpcurl -cacert %s -H 'authorization: Bearer %s' %s tillbook.ledger.v1.LedgerService/GetTrialBalance\n", s.CA(), key, s.Native())
 	fmt.Fprintf(out, "  bin/tillbook verify --database-url '%s'\n", s.OwnerURL())
+	fmt.Fprintf(out, "  bin/tillbook doctor --sandbox --database-url '%s' --secret-file %s\n", s.OwnerURL(), s.Secret())
 	fmt.Fprintf(out, "  psql '%s'\n", s.SuperuserURL())
 	fmt.Fprintf(out, "  patronictl -c %s list\n", s.Nodes()[0].Config())
 

@@ -13,6 +13,9 @@ func (s *Stack) Dir() string { return s.dirs.root }
 // CA is the file of the authority that signed the load balancer's certificate.
 func (s *Stack) CA() string { return s.dirs.file("config", "ca.pem") }
 
+// Secret is the file with the replicas' secret key.
+func (s *Stack) Secret() string { return s.dirs.file("secret") }
+
 // URL is where clients call through HAProxy: "https://127.0.0.1:PORT".
 func (s *Stack) URL() string { return "https://" + s.haproxy.api }
 
