@@ -79,11 +79,12 @@ func isCode(err error, codes ...string) bool {
 func IsUnstorable(err error) bool { return isCode(err, codeNotInRepertoire, codeUntranslatable) }
 
 // IsUnavailable says that err comes from a database that could not be reached,
-// is starting or stopping, takes no more connections or no writes, or whose server
-// lacks room, memory or a working disk (classes 53 and 58): nothing is wrong with the
-// request, and it may work a moment later. Whether it had an
-// effect is another question: see ErrOutcomeUnknown. A caller's own cancelled or
-// expired context is not unavailability.
+// is starting or stopping, takes no more connections or no writes, whose server
+// lacks room, memory or a working disk (classes 53 and 58), or that ended a statement
+// because of others, as a standby does with those that hold up what it replays: nothing
+// is wrong with the request, and it may work a moment later. Whether it had an effect is
+// another question: see ErrOutcomeUnknown. A caller's own cancelled or expired context is
+// not unavailability.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
@@ -91,7 +92,7 @@ func IsUnavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return slices.ContainsFunc([]string{"08", "53", "58"}, func(class string) bool { return strings.HasPrefix(pg.Code, class) }) ||
-			isCode(err, codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow)
+			isCode(err, codeReadOnly, codeSerializationFailure, codeDeadlock, codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow)
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {

@@ -219,13 +219,14 @@ func TestACallersEndIsNotUnavailability(t *testing.T) {
 	}
 }
 
-// A server that lacks room, memory or a working disk says so by an SQLSTATE. What is
-// wrong with the statement or with the data stays an error of its own.
+// A server that lacks room, memory or a working disk says so by an SQLSTATE, and so does
+// one that ended a statement because of others. What is wrong with the statement or with
+// the data stays an error of its own.
 func TestAServerWithoutResourcesIsUnavailable(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	for code, want := range map[string]bool{
-		"53000": true, "53100": true, "53200": true, "53300": true, "53400": true, "58000": true, "58030": true, "57P01": true,
+		"53000": true, "53100": true, "53200": true, "53300": true, "53400": true, "58000": true, "58030": true, "57P01": true, "40001": true, "40P01": true,
 		"23505": false, "22001": false, "42P01": false, "54000": false, "57014": false, "XX000": false, "XX001": false,
 	} {
 		_, err := s.Pool.Exec(t.Context(), "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '"+code+"'; END $$")
