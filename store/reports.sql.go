@@ -109,57 +109,67 @@ func (q *Queries) ListRefunds(ctx context.Context, arg ListRefundsParams) ([]Lis
 
 const listSales = `-- name: ListSales :many
 SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c.amount::text AS amount,
-       c.fee_basis_points, c.fee_fixed::text AS fee_fixed, t.id AS transaction_id, t.create_time, (-t.a_amount)::text AS paid
+       t.id AS transaction_id, t.create_time, (-t.a_amount)::text AS paid,
+       (SELECT coalesce(sum(e.amount), 0)::text
+          FROM account_entries AS e
+          JOIN accounts AS a ON a.id = e.account_id
+         WHERE e.transaction_id = t.id AND a.code >= $1::text AND a.code < $1::text || '~') AS net
   FROM checkouts AS c
   LEFT JOIN resolutions AS r ON r.subject = c.id
   LEFT JOIN hold_operations AS o ON o.hold_id = c.id AND o.kind = 3
   JOIN transactions AS t ON t.id = coalesce(r.transaction_id, o.transaction_id)
- WHERE c.merchant_id = $1
-   AND c.id > $2::uuid AND c.id < $3::uuid
-   AND t.create_time >= $4::timestamptz AND t.create_time < $5::timestamptz
-   AND ($6::uuid IS NULL OR c.store_id = $6::uuid)
-   AND ($7::uuid IS NULL OR c.terminal_id = $7::uuid)
-   AND ($8::uuid IS NULL OR c.terminal_id IS NULL AND c.created_by = $8::uuid)
- ORDER BY c.id
- LIMIT $9
+ WHERE c.merchant_id = $2
+   AND c.id >= $3::uuid AND c.id < $4::uuid
+   AND (c.id > $3::uuid OR t.id > $5::uuid)
+   AND t.create_time >= $6::timestamptz AND t.create_time < $7::timestamptz
+   AND ($8::uuid IS NULL OR c.store_id = $8::uuid)
+   AND ($9::uuid IS NULL OR c.terminal_id = $9::uuid)
+   AND ($10::uuid IS NULL OR c.terminal_id IS NULL AND c.created_by = $10::uuid)
+ ORDER BY c.id, t.id
+ LIMIT $11
 `
 
 type ListSalesParams struct {
-	MerchantID    uuid.UUID
-	AfterID       uuid.UUID
-	LastID        uuid.UUID
-	StartTime     time.Time
-	EndTime       time.Time
-	StoreID       *uuid.UUID
-	TerminalID    *uuid.UUID
-	CounterUserID *uuid.UUID
-	MaxRows       int32
+	Prefix           string
+	MerchantID       uuid.UUID
+	AfterID          uuid.UUID
+	LastID           uuid.UUID
+	AfterTransaction uuid.UUID
+	StartTime        time.Time
+	EndTime          time.Time
+	StoreID          *uuid.UUID
+	TerminalID       *uuid.UUID
+	CounterUserID    *uuid.UUID
+	MaxRows          int32
 }
 
 type ListSalesRow struct {
-	ID             uuid.UUID
-	StoreID        uuid.UUID
-	TerminalID     *uuid.UUID
-	CreatedBy      *uuid.UUID
-	AssetID        int16
-	Reference      string
-	Amount         string
-	FeeBasisPoints int32
-	FeeFixed       string
-	TransactionID  uuid.UUID
-	CreateTime     time.Time
-	Paid           string
+	ID            uuid.UUID
+	StoreID       uuid.UUID
+	TerminalID    *uuid.UUID
+	CreatedBy     *uuid.UUID
+	AssetID       int16
+	Reference     string
+	Amount        string
+	TransactionID uuid.UUID
+	CreateTime    time.Time
+	Paid          string
+	Net           string
 }
 
-// ListSales lists a merchant's checkouts that were paid in a range of time, in the
-// order of their ids: those of a store, at a terminal, or made by somebody without a
-// terminal, if these are given. Ids hold the time when a checkout was made, which is
-// at most so long before it was paid that first_id is that of none later.
+// ListSales lists what was paid for a merchant's checkouts in a range of time, in the
+// order of the checkouts' ids: for those of a store, at a terminal, or made by somebody
+// without a terminal, if these are given. A checkout's money can be captured in several
+// parts, and each is a row. Ids hold the time when a checkout was made, which is at most
+// so long before it was paid that after_id is that of none later. Net is what came into
+// the accounts under a code, which are all of the merchant's.
 func (q *Queries) ListSales(ctx context.Context, arg ListSalesParams) ([]ListSalesRow, error) {
 	rows, err := q.db.Query(ctx, listSales,
+		arg.Prefix,
 		arg.MerchantID,
 		arg.AfterID,
 		arg.LastID,
+		arg.AfterTransaction,
 		arg.StartTime,
 		arg.EndTime,
 		arg.StoreID,
@@ -182,11 +192,10 @@ func (q *Queries) ListSales(ctx context.Context, arg ListSalesParams) ([]ListSal
 			&i.AssetID,
 			&i.Reference,
 			&i.Amount,
-			&i.FeeBasisPoints,
-			&i.FeeFixed,
 			&i.TransactionID,
 			&i.CreateTime,
 			&i.Paid,
+			&i.Net,
 		); err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ type totals struct {
 
 // add counts what happened.
 func (t *totals) add(h *happening) error {
-	if !h.refund {
+	if !h.refund && !h.more {
 		t.count++
 	}
 	for _, x := range []struct {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tillbook/tillbook/server/checkout"
 	"github.com/tillbook/tillbook/server/money"
 	"github.com/tillbook/tillbook/store"
 	"github.com/tillbook/tillbook/store/id"
@@ -36,6 +35,7 @@ type selection struct {
 // happening is a sale, or that something was given back.
 type happening struct {
 	refund      bool
+	more        bool // is a further part of the last sale
 	time        time.Time
 	checkout    uuid.UUID
 	transaction uuid.UUID
@@ -63,7 +63,8 @@ func (s *Service) each(ctx context.Context, of *selection, f func(*happening) er
 
 func (s *Service) eachSale(ctx context.Context, of *selection, f func(*happening) error) error {
 	q := store.ListSalesParams{
-		MerchantID: of.merchant, AfterID: firstID(of.start.Add(-longestSale)), LastID: firstID(of.end.Add(time.Minute)),
+		MerchantID: of.merchant, Prefix: money.MerchantScope(of.merchant) + "/",
+		AfterID: firstID(of.start.Add(-longestSale)), LastID: firstID(of.end.Add(time.Minute)),
 		StartTime: of.start, EndTime: of.end, StoreID: of.store, TerminalID: of.terminal, CounterUserID: of.counterUser, MaxRows: salePage,
 	}
 	for {
@@ -76,10 +77,11 @@ func (s *Service) eachSale(ctx context.Context, of *selection, f func(*happening
 			if err != nil {
 				return err
 			}
+			h.more = h.checkout == q.AfterID
 			if err := f(h); err != nil {
 				return err
 			}
-			q.AfterID = page[i].ID
+			q.AfterID, q.AfterTransaction = page[i].ID, page[i].TransactionID
 		}
 		if len(page) < salePage {
 			return nil
@@ -90,6 +92,8 @@ func (s *Service) eachSale(ctx context.Context, of *selection, f func(*happening
 // firstID is an id that comes before all that are made from a moment on.
 func firstID(t time.Time) uuid.UUID { return id.Compose(t.UnixMilli(), 0, 0) }
 
+// sale reads what was paid. What the customer paid and the merchant didn't get is the
+// fee.
 func (s *Service) sale(ctx context.Context, r *store.ListSalesRow) (*happening, error) {
 	h := &happening{
 		time: r.CreateTime, checkout: r.ID, transaction: r.TransactionID, store: r.StoreID, terminal: r.TerminalID, user: r.CreatedBy, reference: r.Reference,
@@ -99,16 +103,17 @@ func (s *Service) sale(ctx context.Context, r *store.ListSalesRow) (*happening, 
 		return nil, err
 	}
 	var amount ledger.Amount
-	rate := checkout.Rate{BasisPoints: int(r.FeeBasisPoints)}
 	for _, x := range []struct {
 		text string
 		into *ledger.Amount
-	}{{r.Amount, &amount}, {r.Paid, &h.gross}, {r.FeeFixed, &rate.Fixed}} {
+	}{{r.Amount, &amount}, {r.Paid, &h.gross}, {r.Net, &h.net}} {
 		if *x.into, err = ledger.ParseDecimal(x.text, 0); err != nil {
 			return nil, err
 		}
 	}
-	h.fee, h.net = rate.Split(h.gross)
+	if h.fee, err = h.gross.Sub(h.net); err != nil {
+		return nil, err
+	}
 	h.tip, err = tipOf(h.gross, amount)
 	return h, err
 }

@@ -1,21 +1,28 @@
--- ListSales lists a merchant's checkouts that were paid in a range of time, in the
--- order of their ids: those of a store, at a terminal, or made by somebody without a
--- terminal, if these are given. Ids hold the time when a checkout was made, which is
--- at most so long before it was paid that first_id is that of none later.
+-- ListSales lists what was paid for a merchant's checkouts in a range of time, in the
+-- order of the checkouts' ids: for those of a store, at a terminal, or made by somebody
+-- without a terminal, if these are given. A checkout's money can be captured in several
+-- parts, and each is a row. Ids hold the time when a checkout was made, which is at most
+-- so long before it was paid that after_id is that of none later. Net is what came into
+-- the accounts under a code, which are all of the merchant's.
 -- name: ListSales :many
 SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c.amount::text AS amount,
-       c.fee_basis_points, c.fee_fixed::text AS fee_fixed, t.id AS transaction_id, t.create_time, (-t.a_amount)::text AS paid
+       t.id AS transaction_id, t.create_time, (-t.a_amount)::text AS paid,
+       (SELECT coalesce(sum(e.amount), 0)::text
+          FROM account_entries AS e
+          JOIN accounts AS a ON a.id = e.account_id
+         WHERE e.transaction_id = t.id AND a.code >= sqlc.arg(prefix)::text AND a.code < sqlc.arg(prefix)::text || '~') AS net
   FROM checkouts AS c
   LEFT JOIN resolutions AS r ON r.subject = c.id
   LEFT JOIN hold_operations AS o ON o.hold_id = c.id AND o.kind = 3
   JOIN transactions AS t ON t.id = coalesce(r.transaction_id, o.transaction_id)
  WHERE c.merchant_id = @merchant_id
-   AND c.id > sqlc.arg(after_id)::uuid AND c.id < sqlc.arg(last_id)::uuid
+   AND c.id >= sqlc.arg(after_id)::uuid AND c.id < sqlc.arg(last_id)::uuid
+   AND (c.id > sqlc.arg(after_id)::uuid OR t.id > sqlc.arg(after_transaction)::uuid)
    AND t.create_time >= sqlc.arg(start_time)::timestamptz AND t.create_time < sqlc.arg(end_time)::timestamptz
    AND (sqlc.narg(store_id)::uuid IS NULL OR c.store_id = sqlc.narg(store_id)::uuid)
    AND (sqlc.narg(terminal_id)::uuid IS NULL OR c.terminal_id = sqlc.narg(terminal_id)::uuid)
    AND (sqlc.narg(counter_user_id)::uuid IS NULL OR c.terminal_id IS NULL AND c.created_by = sqlc.narg(counter_user_id)::uuid)
- ORDER BY c.id
+ ORDER BY c.id, t.id
  LIMIT @max_rows;
 
 -- ListRefunds lists what was given back of a merchant's checkouts in a range of time,
