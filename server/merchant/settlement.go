@@ -63,13 +63,15 @@ func (s *Service) settlement(ctx context.Context, m member, req *merchantv1.GetS
 			return nil, err
 		}
 	}
+	after = max(after, found.FirstVersion-1) // tokens aren't signed
 	row := store.ListSettlementsRow(found)
 	res := &merchantv1.GetSettlementResponse{}
 	if res.Settlement, err = s.settlementMessage(ctx, &row); err != nil {
 		return nil, err
 	}
-	last := min(after+int64(size), found.LastVersion-1)
-	if last < found.LastVersion-1 {
+	last := found.LastVersion - 1
+	if last-after > int64(size) {
+		last = after + int64(size)
 		res.NextPageToken = rpc.EncodePageToken(kind, last)
 	}
 	res.Lines, err = s.settlementLines(ctx, ledger.AccountID(found.AccountID), after, last)

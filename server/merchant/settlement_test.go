@@ -1,13 +1,16 @@
 package merchant_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	merchantv1 "github.com/tillbook/tillbook/gen/tillbook/merchant/v1"
+	"github.com/tillbook/tillbook/gen/tillbook/merchant/v1/merchantv1connect"
 	"github.com/tillbook/tillbook/server/money/moneytest"
+	"github.com/tillbook/tillbook/server/rpc"
 	"github.com/tillbook/tillbook/store/id"
 	"github.com/tillbook/tillbook/store/ledger"
 )
@@ -232,4 +235,29 @@ func TestSettlementsAreForManagersAndOwners(t *testing.T) {
 	moneytest.WantRefusal(t, err, "PERMISSION_DENIED")
 	_, err = r.as(s.owner).GetSettlement(t.Context(), &merchantv1.GetSettlementRequest{MerchantId: s.id, SettlementId: made, PageToken: "x"})
 	moneytest.WantRefusal(t, err, "PAGE_TOKEN_INVALID")
+}
+
+// Whoever knows how page tokens are made gets no entry of another settlement by one.
+func TestAPageOfASettlementShowsNoOthersLines(t *testing.T) {
+	books := moneytest.New(t)
+	r := serve(t, books)
+	s := open(t, books, r, "batavia")
+	for _, net := range []string{"3.00", "4.00", "5.00"} {
+		post(t, books, s, ledger.KindPurchase, net, "0", "USD")
+		r.settle(t)
+	}
+	middle := settlements(t, r.as(s.owner), s)[1]
+	kind := rpc.PageKind(merchantv1connect.MerchantServiceGetSettlementProcedure, middle.GetSettlementId())
+	for _, after := range []int64{math.MinInt64, -1, 0, 2, 3, 4, math.MaxInt64 - 1, math.MaxInt64} {
+		res, err := r.as(s.owner).GetSettlement(t.Context(), &merchantv1.GetSettlementRequest{
+			MerchantId: s.id, SettlementId: middle.GetSettlementId(), PageToken: rpc.EncodePageToken(kind, after),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := res.GetLines()
+		if len(lines) > 1 || len(lines) == 1 && text(lines[0].GetNet()) != "4.00 USD" || after <= 2 && len(lines) == 0 || res.GetNextPageToken() != "" {
+			t.Errorf("behind %d are %v, and then %q", after, lines, res.GetNextPageToken())
+		}
+	}
 }
