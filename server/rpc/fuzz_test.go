@@ -3,7 +3,9 @@ package rpc
 import (
 	"encoding/base64"
 	"net/netip"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 type fuzzedPage struct {
@@ -16,6 +18,7 @@ func FuzzDecodePageToken(f *testing.F) {
 	for _, token := range []string{EncodePageToken("list", fuzzedPage{"txn_1", 7}), EncodePageToken("other", fuzzedPage{}), "", "AAAA", "====", "AAAAAAAAAAB7fQ"} {
 		f.Add("list", token, []byte(`{"a":"x"}`))
 	}
+	f.Add("list", "", []byte(`{"a":"x\u0000"}`))
 	f.Fuzz(func(t *testing.T, kind, token string, data []byte) {
 		var page fuzzedPage
 		if DecodePageToken(kind, token, &page) == nil && EncodePageToken(kind, page) != token {
@@ -25,7 +28,9 @@ func FuzzDecodePageToken(f *testing.F) {
 			}
 		}
 		// Behind the checksum, as somebody who knows how it is made.
-		_ = DecodePageToken(kind, sealedToken(kind, data), &page)
+		if DecodePageToken(kind, sealedToken(kind, data), &page) == nil && (!utf8.ValidString(page.After) || strings.Contains(page.After, "\x00")) {
+			t.Fatalf("%q reads as %q, which PostgreSQL can't hold", data, page.After)
+		}
 	})
 }
 

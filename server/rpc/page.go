@@ -81,6 +81,9 @@ func decodePageToken(kind, token string, v any) error {
 		return errPageTokenShort
 	}
 	sum, data := raw[:pageSumBytes], raw[pageSumBytes:]
+	if bytes.Contains(data, []byte(`\u0000`)) {
+		return errPageTokenSum // a text that PostgreSQL can't hold is no place in a list
+	}
 	want := pageSum(kind, data)
 	if subtle.ConstantTimeCompare(sum, want[:pageSumBytes]) != 1 {
 		return errPageTokenSum
