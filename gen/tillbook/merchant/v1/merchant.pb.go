@@ -1162,7 +1162,8 @@ type Totals struct {
 	Gross *v1.Money `protobuf:"bytes,2,opt,name=gross,proto3" json:"gross,omitempty"`
 	// The tips in it.
 	Tips *v1.Money `protobuf:"bytes,3,opt,name=tips,proto3" json:"tips,omitempty"`
-	// What was given back in that time, of whatever sale.
+	// What was given back in that time, of whatever sale; but not what an operator gave
+	// back of one that the fee took all of, which takes nothing from the merchant.
 	Refunds *v1.Money `protobuf:"bytes,4,opt,name=refunds,proto3" json:"refunds,omitempty"`
 	// What Tillbook kept, less the fees of what an operator gave back whole.
 	Fees *v1.Money `protobuf:"bytes,5,opt,name=fees,proto3" json:"fees,omitempty"`

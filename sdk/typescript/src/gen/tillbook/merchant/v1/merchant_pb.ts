@@ -622,7 +622,8 @@ export type Totals = Message<"tillbook.merchant.v1.Totals"> & {
   tips?: Money;
 
   /**
-   * What was given back in that time, of whatever sale.
+   * What was given back in that time, of whatever sale; but not what an operator gave
+   * back of one that the fee took all of, which takes nothing from the merchant.
    *
    * @generated from field: tillbook.money.v1.Money refunds = 4;
    */
