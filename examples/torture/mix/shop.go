@@ -130,7 +130,7 @@ const (
 )
 
 func (m *Mix) told(d *Device, c *checkoutv1.Checkout, state string) {
-	m.record.Told(d.Name, record.Event{Checkout: c.GetCheckoutId(), State: state})
+	m.record.Told(d.Name, record.Event{Checkout: c.GetCheckoutId(), State: state, Mark: c.GetReference()})
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	told := d.wait(c.GetCheckoutId() + state)

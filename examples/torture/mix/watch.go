@@ -124,7 +124,7 @@ func (m *Mix) watchMerchant(token string) {
 				break
 			}
 			if c := e.GetCheckout(); c != nil {
-				m.record.Told(MerchantStream, record.Event{Checkout: c.GetCheckoutId(), State: c.GetState().String()})
+				m.record.Told(MerchantStream, record.Event{Checkout: c.GetCheckoutId(), State: c.GetState().String(), Mark: c.GetReference()})
 			}
 			token = e.GetResumeToken()
 		}

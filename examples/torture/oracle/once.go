@@ -1,6 +1,8 @@
 package oracle
 
 import (
+	"slices"
+
 	"github.com/tillbook/tillbook/examples/torture/record"
 )
 
@@ -51,6 +53,44 @@ func (v *Verdict) exactlyOnce(e *Evidence) {
 		}
 	}
 	v.Lost += len(missing)
+}
+
+// soldOnce matches the checkouts that streams told of with the sales that they were made
+// for: a sale makes one, whatever becomes of it.
+func (v *Verdict) soldOnce(e *Evidence) {
+	made := make(map[string][]string) // checkouts by mark
+	see := func(stream []record.Event) {
+		for _, told := range stream {
+			if told.Checkout != "" && !slices.Contains(made[told.Mark], told.Checkout) {
+				made[told.Mark] = append(made[told.Mark], told.Checkout)
+			}
+		}
+	}
+	see(e.MerchantStream)
+	for _, stream := range e.Terminals {
+		see(stream)
+	}
+	for i := range e.Operations {
+		o := &e.Operations[i]
+		if o.Kind != record.Sale {
+			continue
+		}
+		checkouts := made[o.Mark]
+		delete(made, o.Mark)
+		if o.Answer.Outcome == record.Done && !slices.Contains(checkouts, o.Answer.Checkout) {
+			checkouts = append(checkouts, o.Answer.Checkout)
+		}
+		switch n := len(checkouts); {
+		case n > 1:
+			v.Doubled++
+			v.problem("doubled", "%s made %d checkouts", describe(o), n)
+		case n == 1 && o.Answer.Outcome == record.Refused:
+			v.problem("executed though refused", "%s made %s", describe(o), checkouts[0])
+		}
+	}
+	for _, checkouts := range made {
+		v.problem("unasked", "%s is of no sale", checkouts[0])
+	}
 }
 
 // marks are the operations by what is in the note of what they move. That of a payment

@@ -74,6 +74,7 @@ func Judge(e *Evidence) *Verdict {
 	v.nothing(e)
 	v.attempts(e)
 	v.exactlyOnce(e)
+	v.soldOnce(e)
 	v.repetitions(e)
 	v.balances(e)
 	v.walletStreams(e)

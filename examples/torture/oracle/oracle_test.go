@@ -45,8 +45,8 @@ func story() *Evidence {
 				[]record.Event{snapshot, {Transaction: "txn_2", Cents: -20, Balance: 80}}},
 		},
 		Merchant: "mer_1", Funds: 20,
-		Terminals:      map[string][]record.Event{"terminal/0": {{Checkout: "chk_1", State: mix.Offered}, {Checkout: "chk_1", State: mix.Paid}}},
-		MerchantStream: []record.Event{{Checkout: "chk_1", State: "CHECKOUT_STATE_PENDING"}, {Checkout: "chk_1", State: "CHECKOUT_STATE_SUCCEEDED"}},
+		Terminals:      map[string][]record.Event{"terminal/0": {{Checkout: "chk_1", State: mix.Offered, Mark: "tea"}, {Checkout: "chk_1", State: mix.Paid, Mark: "tea"}}},
+		MerchantStream: []record.Event{{Checkout: "chk_1", State: "CHECKOUT_STATE_PENDING", Mark: "tea"}, {Checkout: "chk_1", State: "CHECKOUT_STATE_SUCCEEDED", Mark: "tea"}},
 		Groups:         [][]string{{"ada", "ben", "cora"}},
 	}
 }
@@ -82,6 +82,26 @@ func TestEachThingThatGoesWrongIsFound(t *testing.T) {
 		}},
 		"a checkout that was paid twice": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
 			e.People[2].History = append(e.People[2].History, mix.Transaction{ID: "txn_9", Cents: -20, After: 60, Note: "tea"})
+		}},
+		"a sale that made two checkouts": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
+			e.MerchantStream = append(e.MerchantStream, record.Event{Checkout: "chk_9", State: "CHECKOUT_STATE_PENDING", Mark: "tea"})
+		}},
+		"a sale that made another checkout at its terminal": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
+			e.Terminals["terminal/0"] = append(e.Terminals["terminal/0"], record.Event{Checkout: "chk_9", State: mix.Offered, Mark: "tea"})
+		}},
+		"a sale that nobody knows of and that made two checkouts": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
+			e.Operations = append(e.Operations, record.Operation{Kind: record.Sale, Group: -1, From: "terminal/0", Mark: "cake"})
+			for _, made := range []string{"chk_8", "chk_9"} {
+				e.MerchantStream = append(e.MerchantStream, record.Event{Checkout: made, State: "CHECKOUT_STATE_PENDING", Mark: "cake"})
+			}
+		}},
+		"a refused sale that made a checkout": {kind: "executed though refused", wrong: func(e *Evidence) {
+			e.Operations = append(e.Operations, record.Operation{Kind: record.Sale, Group: -1, From: "terminal/0", Mark: "cake",
+				Answer: record.Answer{Outcome: record.Refused, Reason: "TOO_MANY_CHECKOUTS"}})
+			e.MerchantStream = append(e.MerchantStream, record.Event{Checkout: "chk_9", State: "CHECKOUT_STATE_PENDING", Mark: "cake"})
+		}},
+		"a checkout that nobody asked for": {kind: "unasked", wrong: func(e *Evidence) {
+			e.MerchantStream = append(e.MerchantStream, record.Event{Checkout: "chk_9", State: "CHECKOUT_STATE_PENDING", Mark: "cake"})
 		}},
 		"an entry that is there twice": {kind: "doubled", doubled: 1, wrong: func(e *Evidence) {
 			e.People[0].History = append(e.People[0].History, mix.Transaction{ID: "txn_1", Cents: -30, After: 40, Note: "lunch"})
@@ -197,7 +217,7 @@ func TestProblemsOfOneKindAreCountedAfterTheFirst(t *testing.T) {
 	e.Operations = nil
 	e.People[0].History = append(e.People[0].History, make([]mix.Transaction, 10)...)
 	v := Judge(e)
-	if !slices.Contains(v.Problems, "unasked: 10 more") {
+	if !slices.Contains(v.Problems, "unasked: 11 more") {
 		t.Errorf("got %q", v.Problems)
 	}
 }

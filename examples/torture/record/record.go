@@ -97,8 +97,9 @@ type Event struct {
 	// Transaction changed the balance by Cents, to Balance.
 	Transaction    string `json:",omitempty"`
 	Cents, Balance int64
-	// Checkout is in State, or happened to be told as such to a terminal.
-	Checkout, State string `json:",omitempty"`
+	// Checkout is in State, or happened to be told as such to a terminal. Mark is what
+	// the sale that it was made for has put into it.
+	Checkout, State, Mark string `json:",omitempty"`
 }
 
 // Recorder keeps it all in memory. It is safe for concurrent use.
