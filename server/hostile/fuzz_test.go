@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"testing"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -41,7 +42,8 @@ func inProcess(t testing.TB, url string) *replica {
 }
 
 // FuzzProcedures sends every procedure requests that are right but for some changes:
-// to their fields, as whoever knows the protos makes them, and to their bytes.
+// to their fields, as whoever knows the protos makes them, and to their bytes; through
+// both doors, which read them in ways of their own.
 // However wrong a request is, it is the caller's fault and never the server's.
 func FuzzProcedures(f *testing.F) {
 	url := storetest.NewDatabase(f)
@@ -92,11 +94,29 @@ func (z *fuzzed) try(t *testing.T, which, who int, random *rand.Rand, bytewise [
 	}
 	body, contentType := m.encode(request, bytewise)
 	caller := z.callers[who%len(z.callers)]
+	if contentType == "proto" && random.IntN(3) == 0 {
+		code, answer := z.knock(t, method, procedure, caller, body)
+		if code == connect.CodeInternal.String() || code == connect.CodeUnknown.String() || code == connect.CodeDataLoss.String() {
+			t.Fatalf("%s as %s through the native door: %s %s\nrequest %x\n%v", procedure, caller, code, answer, body, request)
+		}
+		return
+	}
 	status, answer := send(t, z.client, z.replica, procedure, contentType, z.world.callers[caller].authorization(t), body, method.IsStreamingServer() || method.IsStreamingClient())
 	busy := status == http.StatusServiceUnavailable || status == http.StatusNotImplemented || status == http.StatusGatewayTimeout
 	if status >= 500 && !busy || bytes.Contains(answer, []byte(`"code":"internal"`)) || bytes.Contains(answer, []byte(`"code":"unknown"`)) {
 		t.Fatalf("%s as %s: %d %s\nrequest %x\n%v", procedure, caller, status, answer, body, request)
 	}
+}
+
+// knock makes a call through the native door, and returns the name of its code.
+func (z *fuzzed) knock(t *testing.T, method protoreflect.MethodDescriptor, procedure, caller string, body []byte) (code, answer string) {
+	t.Helper()
+	d := &day{world: z.world, t: t, methods: map[string]protoreflect.MethodDescriptor{procedure: method}}
+	code, answer, err := d.call(t.Context(), message{procedure: procedure, who: caller, door: "native", client: z.client, body: body})
+	if err != nil {
+		t.Fatalf("%s as %s through the native door: %v", procedure, caller, err)
+	}
+	return code, answer
 }
 
 // hashes are the procedures that hash a password.
