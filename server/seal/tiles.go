@@ -30,8 +30,8 @@ func (s *Service) VerifierKey(w http.ResponseWriter, _ *http.Request) {
 // Tile serves a tile of hashes: /tile/LEVEL/INDEX, or the beginning of one that
 // wasn't full yet: /tile/LEVEL/INDEX.p/WIDTH. Once served it never changes.
 func (s *Service) Tile(w http.ResponseWriter, r *http.Request) {
-	tile, err := tlog.ParseTilePath("tile/8/" + r.PathValue("path"))
-	if err != nil || tile.L < 0 {
+	tile, ok := parseTile(r.PathValue("path"))
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
@@ -44,6 +44,12 @@ func (s *Service) Tile(w http.ResponseWriter, r *http.Request) {
 	default:
 		serve(w, "application/octet-stream", "public, max-age=31536000, immutable", hashes)
 	}
+}
+
+// parseTile reads which tile a path names. There are no tiles of the data itself.
+func parseTile(path string) (tile tlog.Tile, ok bool) {
+	tile, err := tlog.ParseTilePath("tile/8/" + path)
+	return tile, err == nil && tile.L >= 0
 }
 
 func serve(w http.ResponseWriter, kind, cache string, body []byte) {

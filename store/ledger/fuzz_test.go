@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"encoding/json"
 	"math/big"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // An amount that was read is the one that was written, to the last digit.
@@ -40,4 +42,49 @@ func FuzzParseUsage(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = parseUsage(text) })
+}
+
+// Texts that are taken are ones that PostgreSQL can hold, so that none fails the batch
+// that it is in.
+func FuzzCheckText(f *testing.F) {
+	for _, doc := range []string{`{"a":"\u0000"}`, `{"\u0000":1}`, `"\ud800"`, `"\ud83d\ude00"`, `"\\u0000"`, `"\\\u0000"`, `"\ude00\ud83d"`, `[1e1001]`, "\"\xff\"", `"\`, `\u0000`} {
+		f.Add("note\x00", []byte(doc))
+		f.Add("note", []byte(doc))
+	}
+	f.Fuzz(func(t *testing.T, note string, details []byte) {
+		if checkText(&Draft{Note: note, Details: details}) != nil {
+			return
+		}
+		if !utf8.ValidString(note) || strings.Contains(note, "\x00") {
+			t.Fatalf("the note %q is taken", note)
+		}
+		if len(details) == 0 {
+			return
+		}
+		var value any
+		if err := json.Unmarshal(details, &value); err != nil {
+			t.Fatalf("%q is taken: %v", details, err)
+		}
+		// Half of a surrogate pair is read as U+FFFD, which nobody has to escape.
+		if held := texts(value); strings.Contains(held, "\x00") || strings.Count(held, "\ufffd") > strings.Count(string(details), "\ufffd")+strings.Count(strings.ToLower(string(details)), `\ufffd`) {
+			t.Fatalf("%q is taken, which holds %q", details, held)
+		}
+	})
+}
+
+// texts are all in a JSON value.
+func texts(value any) (all string) {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []any:
+		for _, each := range v {
+			all += texts(each)
+		}
+	case map[string]any:
+		for key, each := range v {
+			all += key + texts(each)
+		}
+	}
+	return all
 }
