@@ -60,4 +60,5 @@
 //	a retry under a new key                   by commit-lost, balancer-kill
 //	connections to a primary that was demoted by primary-kill
 //	a terminal's older session not fenced     by replica-kill
+//	a key that makes a checkout anew          by commit-lost
 package main
