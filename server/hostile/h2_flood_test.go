@@ -37,7 +37,7 @@ func (r *replica) alone(t *testing.T) *replica {
 
 // Streams are opened with a call that asks the database and reset at once, as fast
 // as the wire takes it (CVE-2023-44487). A connection that is closed is made anew.
-func TestRapidResetsAreCutOff(t *testing.T) {
+func TestRapidResetsHoldUpNobodyElse(t *testing.T) {
 	onBothDoors(t, "rapid reset", func(t *testing.T, ctx context.Context, address string) string {
 		const connections = 8
 		each := size(1_000, 50_000)
