@@ -30,21 +30,25 @@ SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c
 -- took out of the accounts under some codes, which are all of the merchant's.
 -- name: ListRefunds :many
 SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time,
-       f.amount::text AS amount, d.taken::text AS taken
+       f.amount::text AS amount, f.taken::text AS taken
   FROM (
-        SELECT e.transaction_id, -sum(e.amount) AS taken
+        SELECT r.transaction_id, r.original_id, r.amount, -sum(e.amount) AS taken
           FROM unnest(sqlc.arg(prefixes)::text[]) AS p (prefix)
-          JOIN accounts AS a ON a.code >= p.prefix AND a.code < p.prefix || '~'
+         CROSS JOIN LATERAL (
+               SELECT a.id,
+                      account_version_before(a.id, sqlc.arg(start_time)::timestamptz, '00000000-0000-0000-0000-000000000000') AS first,
+                      account_version_before(a.id, sqlc.arg(end_time)::timestamptz, '00000000-0000-0000-0000-000000000000') AS last
+                 FROM accounts AS a
+                WHERE a.code >= p.prefix AND a.code < p.prefix || '~' OFFSET 0
+               ) AS b
          CROSS JOIN LATERAL (
                SELECT x.transaction_id, x.amount FROM account_entries AS x
-                WHERE x.account_id = a.id
-                  AND x.version > (SELECT account_version_before(a.id, sqlc.arg(start_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
-                  AND x.version <= (SELECT account_version_before(a.id, sqlc.arg(end_time)::timestamptz, '00000000-0000-0000-0000-000000000000'))
+                WHERE x.account_id = b.id AND x.version > b.first AND x.version <= b.last OFFSET 0
                ) AS e
-         GROUP BY e.transaction_id
-       ) AS d
-  JOIN transactions AS t ON t.id = d.transaction_id
-  JOIN refunds AS f ON f.transaction_id = t.id
+         CROSS JOIN LATERAL (SELECT * FROM refunds AS f WHERE f.transaction_id = e.transaction_id OFFSET 0) AS r
+         GROUP BY r.transaction_id, r.original_id, r.amount
+       ) AS f
+  JOIN transactions AS t ON t.id = f.transaction_id
   LEFT JOIN resolutions AS r ON r.transaction_id = f.original_id
   LEFT JOIN hold_operations AS o ON o.transaction_id = f.original_id
   JOIN checkouts AS c ON c.id = coalesce(r.subject, o.hold_id)
