@@ -70,7 +70,8 @@ type ListRefundsRow struct {
 
 // ListRefunds lists what was given back of a merchant's checkouts in a range of time,
 // whenever they were paid, in the order of the transactions' ids. Taken is what that
-// took out of the accounts under some codes, which are all of the merchant's.
+// took out of the accounts under some codes, which are all of the merchant's. PostgreSQL
+// can't know how few these are: OFFSET 0 keeps it from reading everybody's entries.
 func (q *Queries) ListRefunds(ctx context.Context, arg ListRefundsParams) ([]ListRefundsRow, error) {
 	rows, err := q.db.Query(ctx, listRefunds,
 		arg.Prefixes,

@@ -222,7 +222,7 @@ func TestACallersEndIsNotUnavailability(t *testing.T) {
 // A server that lacks room, memory or a working disk says so by an SQLSTATE, and so does
 // one that ended a statement because of others. What is wrong with the statement or with
 // the data stays an error of its own.
-func TestAServerWithoutResourcesIsUnavailable(t *testing.T) {
+func TestWhatAServerSaysOfItsOwnStateIsUnavailable(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	for code, want := range map[string]bool{

@@ -165,8 +165,8 @@ func (g *Gate) enter(p Priority) (permit, error) {
 	return in, g.refuse(p)
 }
 
-// payments is how many of them may be under way, of which some are, together with what
-// finishes one.
+// payments is how many of them may be under way; underWay is how many are now, with
+// those calls that finish one.
 func (g *Gate) payments(at time.Duration, underWay int) int {
 	return g.pace.room(at, g.room.Payments, underWay)
 }

@@ -27,7 +27,8 @@ SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, c
 
 -- ListRefunds lists what was given back of a merchant's checkouts in a range of time,
 -- whenever they were paid, in the order of the transactions' ids. Taken is what that
--- took out of the accounts under some codes, which are all of the merchant's.
+-- took out of the accounts under some codes, which are all of the merchant's. PostgreSQL
+-- can't know how few these are: OFFSET 0 keeps it from reading everybody's entries.
 -- name: ListRefunds :many
 SELECT c.id, c.store_id, c.terminal_id, c.created_by, c.asset_id, c.reference, t.id AS transaction_id, t.create_time,
        f.amount::text AS amount, f.taken::text AS taken

@@ -1,9 +1,6 @@
 package seal
 
 import (
-	"encoding/json"
-	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -36,30 +33,15 @@ SELECT ('018f0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, now(), 's
 					t.Fatal(err)
 				}
 			}
-			var plan []byte
-			err := s.Pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+query, in.first, in.last, in.most).Scan(&plan)
-			if err != nil {
-				t.Fatal(err)
+			var how []storetest.Scan
+			for _, scan := range storetest.Scans(t, s.Pool, query, in.first, in.last, in.most) {
+				if scan.Table == table {
+					how = append(how, scan)
+				}
 			}
-			var nodes []map[string]any
-			if err := json.Unmarshal(plan, &nodes); err != nil {
-				t.Fatal(err)
-			}
-			if how := readingOf(nodes[0]["Plan"].(map[string]any), table); !slices.Equal(how, []string{"Index Scan((id >= w.first) AND (id <= w.last))"}) {
-				t.Errorf("analyzed: %v: %s is read by %v:\n%s", analyzed, table, how, plan)
+			if want := (storetest.Scan{Table: table, Kind: "Index Scan", Bound: "((id >= w.first) AND (id <= w.last))"}); len(how) != 1 || how[0] != want {
+				t.Errorf("analyzed: %v: %s is read by %v", analyzed, table, how)
 			}
 		}
 	}
-}
-
-// readingOf is by what sorts of scans a plan reads a table, and with what bounds.
-func readingOf(node map[string]any, table string) (how []string) {
-	if node["Relation Name"] == table {
-		how = append(how, fmt.Sprint(node["Node Type"], node["Index Cond"]))
-	}
-	children, _ := node["Plans"].([]any)
-	for _, child := range children {
-		how = append(how, readingOf(child.(map[string]any), table)...)
-	}
-	return how
 }
