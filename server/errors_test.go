@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -216,14 +215,7 @@ func TestAPanicEndsOneCallOnly(t *testing.T) {
 // nobody knows.
 func TestAPanicAroundACallIsAnErrorLikeOthers(t *testing.T) {
 	h := start(t)
-	tel, err := newTelemetry(t.Context(), "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen, err := tel.observer(&h.server.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	seen := observerForTest(t, h)
 	calls := connect.NewServer()
 	calls.Register(connect.Method{
 		Spec:    connect.Spec{Procedure: transferProcedure},

@@ -152,8 +152,8 @@ func TestAProcedureWithoutAPolicyIsRefused(t *testing.T) {
 	}
 }
 
-// interceptorsForTest is the list of a server's interceptors.
-func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
+// observerForTest is what a server notes its calls with.
+func observerForTest(t *testing.T, h *harness) *observer {
 	t.Helper()
 	tel, err := newTelemetry(t.Context(), "test", slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -163,6 +163,13 @@ func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return seen
+}
+
+// interceptorsForTest is the list of a server's interceptors.
+func interceptorsForTest(t *testing.T, h *harness) []connect.ServerInterceptor {
+	t.Helper()
+	seen := observerForTest(t, h)
 	rules, err := rpc.NewValidator()
 	if err != nil {
 		t.Fatal(err)
