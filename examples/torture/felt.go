@@ -94,20 +94,20 @@ func (r *rack) busy(ctx context.Context, since []float64) error {
 	return nil
 }
 
-// flows lets the traffic run for a while, and on until something of each kind was begun
-// and acknowledged in it.
+// flows lets the traffic run for a while, in which something of each kind must be begun,
+// and on until it was acknowledged. Sign-ins are few, and may begin later.
 func (t *trial) flows(ctx context.Context, d time.Duration) error {
 	since := t.mix.Record().Now()
 	if err := pause(ctx, d); err != nil {
 		return err
 	}
 	for until := time.Now().Add(patience); ; {
-		kind := missing(t.mix.Record().Operations(), since)
+		kind := missing(t.mix.Record().Operations(), since, since+d)
 		if kind == "" {
 			return nil
 		}
 		if time.Now().After(until) {
-			t.wrong("traffic: nothing of kind %s was begun and acknowledged within %s", kind, d+patience)
+			t.wrong("traffic: nothing of kind %s was begun within %s and acknowledged within %s", kind, d, d+patience)
 			return nil
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
@@ -116,11 +116,12 @@ func (t *trial) flows(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// missing is a kind of which nothing was begun since a time and acknowledged.
-func missing(operations []record.Operation, since time.Duration) record.Kind {
+// missing is a kind of which nothing was begun between two times, or after them if it is
+// a sign-in, and acknowledged.
+func missing(operations []record.Operation, since, until time.Duration) record.Kind {
 	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read, record.SignIn} {
 		if !slices.ContainsFunc(operations, func(o record.Operation) bool {
-			return o.Kind == kind && o.Answer.Outcome == record.Done && o.Call >= since
+			return o.Kind == kind && o.Answer.Outcome == record.Done && o.Call >= since && (o.Call <= until || kind == record.SignIn)
 		}) {
 			return kind
 		}

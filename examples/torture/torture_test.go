@@ -58,12 +58,12 @@ func TestTheLastLineIsForMachines(t *testing.T) {
 }
 
 func TestEveryKindOfOperationIsWaitedFor(t *testing.T) {
-	const since = 5 * time.Second
+	const since, until = 5 * time.Second, 8 * time.Second
 	var all []record.Operation
 	for _, kind := range []record.Kind{record.Transfer, record.Sale, record.Payment, record.Read, record.SignIn} {
 		all = append(all, record.Operation{Kind: kind, Call: since, Answer: record.Answer{Outcome: record.Done}})
 	}
-	if kind := missing(all, since); kind != "" {
+	if kind := missing(all, since, until); kind != "" {
 		t.Errorf("all are there, and %s is missing", kind)
 	}
 	for i := range all {
@@ -71,9 +71,16 @@ func TestEveryKindOfOperationIsWaitedFor(t *testing.T) {
 		earlier[i].Call--
 		failed[i].Answer.Outcome = record.Open
 		for what, less := range map[string][]record.Operation{"earlier": earlier, "not acknowledged": failed} {
-			if kind := missing(less, since); kind != all[i].Kind {
+			if kind := missing(less, since, until); kind != all[i].Kind {
 				t.Errorf("a %s was %s, and %q is missing", all[i].Kind, what, kind)
 			}
+		}
+		late, want := slices.Clone(all), all[i].Kind
+		if late[i].Call = until + 1; want == record.SignIn {
+			want = ""
+		}
+		if kind := missing(late, since, until); kind != want {
+			t.Errorf("a %s was late, and %q is missing", all[i].Kind, kind)
 		}
 	}
 }
