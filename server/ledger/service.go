@@ -282,13 +282,16 @@ func (s *Service) Verify(ctx context.Context, _ *ledgerv1.VerifyRequest) (*ledge
 		}
 	})()
 	report, err := books.Verify(own, s.store.Pool, books.VerifyOptions{Beside: []books.Check{s.sealed()}})
-	if errors.Is(err, context.Canceled) && s.closed.Err() != nil {
+	switch {
+	case err == nil:
+		return reportMessage(&report), nil
+	case errors.Is(ctx.Err(), context.Canceled): // whatever became of the connection by that
+		return nil, ctx.Err()
+	case errors.Is(err, context.Canceled) && s.closed.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", books.ErrClosed, err)
-	}
-	if err != nil {
+	default:
 		return nil, err
 	}
-	return reportMessage(&report), nil
 }
 
 // transaction shows a transaction, whatever assets its entries are of.
